@@ -1,0 +1,1 @@
+"""Remembers: episodes, the success detector, bags (write, read, import, repair), collector_node."""

@@ -1,0 +1,1 @@
+"""Learns: evaluation, statistics and the qtopt command line."""

@@ -1,0 +1,1 @@
+"""Decides: specs, camera model, Q networks, the cross-entropy method, policies, checkpoints, policy_node."""

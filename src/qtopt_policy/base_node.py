@@ -1,0 +1,150 @@
+"""What every node has: lifecycle with `autostart`, heartbeat, diagnostics, a clean end."""
+
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock, ClockType
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from std_msgs.msg import Header
+
+from qtopt_policy import topics
+from qtopt_policy.errors import QtoptError
+
+SENSOR_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+LATEST_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.RELIABLE)
+RECORD_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=100, reliability=ReliabilityPolicy.RELIABLE)
+LATCHED_QOS = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST,
+    depth=10,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+
+T = TypeVar("T")
+
+OK, WARN, ERROR, STALE = (
+    DiagnosticStatus.OK,
+    DiagnosticStatus.WARN,
+    DiagnosticStatus.ERROR,
+    DiagnosticStatus.STALE,
+)
+
+
+def status(name: str, level: bytes, message: str, values: dict[str, object]) -> DiagnosticStatus:
+    """Build one DiagnosticStatus; values become strings."""
+    pairs = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
+    return DiagnosticStatus(level=level, name=name, message=message, hardware_id="", values=pairs)
+
+
+def as_dict(message: DiagnosticStatus) -> dict[str, str]:
+    """Return the key-value pairs of a DiagnosticStatus."""
+    return {pair.key: pair.value for pair in message.values}
+
+
+class BaseNode(LifecycleNode):
+    """A lifecycle node that starts itself when `autostart` is set.
+
+    Subclasses declare their parameters in `__init__` (after `super().__init__`), make publishers, timers
+    and subscriptions in `setup`, and report with `report`. Watchdogs use `steady_clock` and divide their
+    time by `real_time_factor`.
+
+    Parameters (ROS):
+        autostart: configure and activate at once.
+        real_time_factor: declared speed of `/clock` against wall time; 1 on a robot.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.declare_parameter("autostart", True)
+        self.declare_parameter("real_time_factor", 1.0)
+        self.steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
+        self._statuses: dict[str, DiagnosticStatus] = {}
+        self._heartbeat = self.create_publisher(Header, f"{topics.HEARTBEAT}/{name}", LATEST_QOS)
+        self._diagnostics = self.create_publisher(DiagnosticArray, topics.DIAGNOSTICS, RECORD_QOS)
+        self.create_timer(1.0 / topics.REPUBLISH_RATE, self._beat)
+        self.create_timer(1.0, self._publish_diagnostics, clock=self.steady_clock)
+
+    def setup(self) -> None:
+        """Create publishers, subscriptions, services and timers. Raises QtoptError on bad parameters."""
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Call `setup`; an error of ours is logged by its message and fails the transition."""
+        try:
+            self.setup()
+        except QtoptError as error:
+            self.get_logger().fatal(str(error))
+            return TransitionCallbackReturn.FAILURE
+        return TransitionCallbackReturn.SUCCESS
+
+    def start(self) -> bool:
+        """Configure and activate if `autostart`; return False if that failed."""
+        if not self.parameter("autostart", bool):
+            return True
+        success = TransitionCallbackReturn.SUCCESS
+        return bool(self.trigger_configure() == success and self.trigger_activate() == success)
+
+    def parameter(self, name: str, kind: type[T]) -> T:
+        """Return the value of a declared parameter, checked to be of `kind`."""
+        value = self.get_parameter(name).value
+        if not isinstance(value, kind):
+            raise QtoptError(
+                f"{self.get_name()}: parameter {name}: expected {kind.__name__}, found {value!r}"
+            )
+        return value
+
+    def now(self) -> float:
+        """Return ROS time in [s] (simulated time with use_sim_time)."""
+        return float(self.get_clock().now().nanoseconds) * 1e-9
+
+    def steady_now(self) -> float:
+        """Return steady wall time in [s] multiplied by the declared real-time factor."""
+        factor = self.parameter("real_time_factor", float)
+        return float(self.steady_clock.now().nanoseconds) * 1e-9 * factor
+
+    def report(self, name: str, level: bytes, message: str, **values: object) -> None:
+        """Set one entry of this node's diagnostics; published at 1 Hz, at once when its level rises."""
+        full = f"{self.get_name()}: {name}"
+        before = self._statuses.get(full)
+        self._statuses[full] = status(full, level, message, values)
+        if level != OK and (before is None or before.level != level):
+            self._publish_diagnostics()
+
+    def _beat(self) -> None:
+        self._heartbeat.publish(Header(stamp=self.get_clock().now().to_msg(), frame_id=self.get_name()))
+
+    def _publish_diagnostics(self) -> None:
+        stamp = self.get_clock().now().to_msg()
+        message = DiagnosticArray(status=list(self._statuses.values()))
+        message.header.stamp = stamp
+        self._diagnostics.publish(message)
+
+
+def spin(factory: Callable[[], BaseNode], threads: int = 1) -> int:
+    """Run one node until it is told to stop; return the exit status. The body of every `main`."""
+    rclpy.init(args=sys.argv)
+    node: BaseNode | None = None
+    try:
+        node = factory()
+        if not node.start():
+            return 1
+        if threads == 1:
+            rclpy.spin(node)
+        else:
+            executor = MultiThreadedExecutor(num_threads=threads)
+            executor.add_node(node)
+            executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        return 0
+    except QtoptError as error:
+        print(f"{node.get_name() if node else 'node'}: {error}", file=sys.stderr)
+        return 1
+    finally:
+        if node is not None:
+            node.destroy_node()
+        rclpy.try_shutdown()
+    return 0

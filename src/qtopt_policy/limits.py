@@ -1,0 +1,86 @@
+"""The limits of a move, applied by the guard and, before recording, by the policy: the same function."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from qtopt_policy.errors import ConfigError
+from qtopt_policy.geometry import Pose, multiply, quaternion_about_z, wrap_angle
+
+Vector3 = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds on what may be asked of the arm, in SI units, in the base frame.
+
+    Attributes:
+        workspace_min, workspace_max: corners of the box for the tool point [m].
+        max_step_length: longest displacement of one wish from the measured pose [m].
+        max_step_yaw: largest rotation of one wish [rad].
+        max_tool_speed: [m/s].
+        max_tool_yaw_speed: [rad/s].
+        joint_speed_fraction: share of the URDF's joint velocity limits.
+        surface_height: height of the table or bin floor [m].
+        table_clearance: least distance of the fingertips from that surface [m].
+        tip_offset: distance from the tool point to the end of the fingertips along the tool's z [m].
+    """
+
+    workspace_min: Vector3
+    workspace_max: Vector3
+    max_step_length: float = 0.07
+    max_step_yaw: float = 0.55
+    max_tool_speed: float = 0.25
+    max_tool_yaw_speed: float = 1.5
+    joint_speed_fraction: float = 0.5
+    surface_height: float = 0.0
+    table_clearance: float = 0.005
+    tip_offset: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not np.less(self.workspace_min, self.workspace_max).all():
+            raise ConfigError(f"workspace_min {self.workspace_min} is not below {self.workspace_max}")
+        for name in ("max_step_length", "max_step_yaw", "max_tool_speed", "max_tool_yaw_speed"):
+            if not getattr(self, name) > 0.0:
+                raise ConfigError(f"{name} {getattr(self, name)}: must be above 0")
+        if not 0.0 < self.joint_speed_fraction <= 1.0:
+            raise ConfigError(f"joint_speed_fraction {self.joint_speed_fraction}: must be in (0, 1]")
+
+    @property
+    def min_height(self) -> float:
+        """Lowest allowed height of the tool point [m]: the box, or the clearance above the surface."""
+        return max(self.workspace_min[2], self.surface_height + self.table_clearance + self.tip_offset)
+
+
+@dataclass(frozen=True)
+class Clipped:
+    """A target after clipping, and the names of the limits that changed it, in a fixed order."""
+
+    target: Pose
+    reasons: tuple[str, ...]
+
+
+def clip(measured: Pose, target: Pose, limits: Limits) -> Clipped:
+    """Bring `target` within one step of the measured pose and into the workspace box.
+
+    The order is fixed: step length, step yaw, then box and clearance, so that the box always holds.
+    """
+    reasons: list[str] = []
+    offset = target.position - measured.position
+    length = float(np.linalg.norm(offset))
+    if length > limits.max_step_length + 1e-9:
+        offset = offset * (limits.max_step_length / length)
+        reasons.append("step_length")
+    quaternion = target.quaternion
+    yaw = wrap_angle(target.yaw() - measured.yaw())
+    if abs(yaw) > limits.max_step_yaw + 1e-9:
+        excess = float(np.sign(yaw)) * limits.max_step_yaw - yaw
+        quaternion = multiply(quaternion_about_z(excess), quaternion)
+        reasons.append("step_yaw")
+    position = measured.position + offset
+    low = np.array([*limits.workspace_min[:2], limits.min_height])
+    boxed = np.clip(position, low, limits.workspace_max)
+    if abs(boxed - position).max() > 1e-9:
+        below = position[2] < limits.min_height and limits.min_height > limits.workspace_min[2]
+        reasons.append("table_clearance" if below else "workspace")
+    return Clipped(Pose(boxed, quaternion), tuple(reasons))

@@ -1,0 +1,1 @@
+"""Q networks by name."""

@@ -1,0 +1,1 @@
+"""Policies behind one protocol (base.py): cem, scripted, random and epsilon-greedy over any."""

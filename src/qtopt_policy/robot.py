@@ -1,0 +1,130 @@
+"""One YAML describes an arm: frames, joints, gripper, camera, workspace, poses (config/robots/*.yaml)."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from qtopt_policy.camera import CameraModel, Mount
+from qtopt_policy.config import load_config
+from qtopt_policy.errors import ConfigError
+from qtopt_policy.geometry import Pose
+from qtopt_policy.limits import Limits, Vector3
+
+Pose7 = tuple[float, float, float, float, float, float, float]
+
+
+@dataclass(frozen=True)
+class GripperConfig:
+    """A parallel gripper and how its joint position maps to an aperture.
+
+    aperture = aperture_scale * position(joints[0]) + aperture_offset, clipped to [0, max_aperture]
+
+    Attributes:
+        joints: names in joint_states; the first one gives the aperture.
+        aperture_scale, aperture_offset: the map above [m per joint unit, m].
+        max_aperture: distance of the fingertips when open [m].
+        open_position, closed_position: joint positions commanded [m or rad].
+        max_effort: grip force limit [N].
+        finger_length: from the palm to the fingertips [m]; part of the checkpoint's envelope.
+        held_aperture: above this, closed fingers hold something [m].
+    """
+
+    joints: tuple[str, ...]
+    aperture_scale: float = 2.0
+    aperture_offset: float = 0.0
+    max_aperture: float = 0.08
+    open_position: float = 0.04
+    closed_position: float = 0.0
+    max_effort: float = 40.0
+    finger_length: float = 0.05
+    held_aperture: float = 0.004
+
+    def aperture(self, position: float) -> float:
+        """Return the distance of the fingertips [m] for a joint position [m or rad]."""
+        raw = self.aperture_scale * position + self.aperture_offset
+        return float(np.clip(raw, 0.0, self.max_aperture))
+
+
+@dataclass(frozen=True)
+class CameraConfig:
+    """The active camera and how its image becomes the network's.
+
+    Attributes:
+        mount: frame of the extrinsics, `tool` (wrist) or `base` (over the shoulder).
+        frame: optical frame in the URDF; its pose in the mount frame is read from there
+            unless `pose` is given.
+        pose: x y z qx qy qz qw of the optical frame in the mount frame.
+        crop: left, top, width, height [px]; None means the largest centred square.
+    """
+
+    mount: Mount = "tool"
+    frame: str = "wrist_camera_optical_frame"
+    pose: Pose7 | None = None
+    crop: tuple[int, int, int, int] | None = None
+
+
+@dataclass(frozen=True)
+class BinConfig:
+    """The bin: centre of its floor in the base frame [m] and inner size x, y and wall height [m]."""
+
+    centre: Vector3
+    size: Vector3
+
+
+@dataclass(frozen=True)
+class RobotConfig:
+    """Everything the nodes must know about one robot.
+
+    Attributes:
+        name: information only; never part of a match.
+        urdf: xacro or URDF file, relative to the package's share folder or absolute.
+        xacro_args: arguments for xacro.
+        srdf: SRDF file, like `urdf`.
+        base_frame, tool_frame: frames of all tool poses.
+        arm_joints: in the order of the trajectory controller.
+        cameras: by name (`wrist`, `shoulder`); the parameter `camera` of the nodes picks the active one.
+        home: joint positions of the start of an episode [rad], as arm_joints.
+        drop: tool pose above the bin from which a held object is dropped.
+        arm_topic, gripper_topic: command topics of the controllers.
+        gripper_command: how the gripper is driven.
+    """
+
+    name: str
+    urdf: Path
+    srdf: Path
+    arm_joints: tuple[str, ...]
+    home: tuple[float, ...]
+    gripper: GripperConfig
+    cameras: dict[str, CameraConfig]
+    bin: BinConfig
+    limits: Limits
+    drop: Pose7
+    base_frame: str = "base_link"
+    tool_frame: str = "tcp"
+    arm_topic: str = "arm_controller/joint_trajectory"
+    gripper_topic: str = "gripper_controller/commands"
+    gripper_command: Literal["topic"] = "topic"
+    xacro_args: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if len(self.home) != len(self.arm_joints):
+            raise ConfigError(f"home has {len(self.home)} values for {len(self.arm_joints)} arm_joints")
+
+    @property
+    def drop_pose(self) -> Pose:
+        """Tool pose above the bin in the base frame."""
+        return Pose.from_array(self.drop)
+
+
+def load_robot(path: Path) -> RobotConfig:
+    """Read a robot YAML; errors as `config.load_config`."""
+    return load_config(path, RobotConfig)
+
+
+def camera_model(config: CameraConfig, width: int, height: int, k: ArrayLike, pose: Pose) -> CameraModel:
+    """Return the camera of CameraInfo's size and K (row-major 3x3) at `pose` in its mount frame."""
+    m = np.asarray(k, dtype=np.float64).reshape(3, 3)
+    return CameraModel(width, height, m[0, 0], m[1, 1], m[0, 2], m[1, 2], config.mount, pose)

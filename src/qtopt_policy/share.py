@@ -1,0 +1,38 @@
+"""Where the package's data files (config, urdf, worlds, launch, models) lie."""
+
+import sys
+from pathlib import Path
+
+from qtopt_policy.errors import MissingDependencyError
+
+PACKAGE = "qtopt_grasping"
+
+
+def share_directory() -> Path:
+    """Return the folder that holds config/, urdf/, worlds/ and launch/.
+
+    A source checkout is its own share folder; an installation has it under share/ of its prefix
+    (ament_index for a colcon workspace, sys.prefix for pip).
+
+    Raises:
+        MissingDependencyError: neither is found.
+    """
+    source = Path(__file__).resolve().parents[2]
+    if (source / "package.xml").is_file() and (source / "config").is_dir():
+        return source
+    candidates = [Path(sys.prefix) / "share" / PACKAGE]
+    try:
+        from ament_index_python.packages import get_package_share_directory
+
+        candidates.insert(0, Path(get_package_share_directory(PACKAGE)))
+    except (ImportError, LookupError, OSError):
+        pass  # pip installation without a ROS environment
+    for candidate in candidates:
+        if candidate.is_dir():
+            return candidate
+    raise MissingDependencyError(f"{PACKAGE}: no share folder in {', '.join(map(str, candidates))}")
+
+
+def resolve(path: Path) -> Path:
+    """Return `path` if it is absolute or exists, else the file of that name in the share folder."""
+    return path if path.is_absolute() or path.exists() else share_directory() / path
