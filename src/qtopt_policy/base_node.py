@@ -141,7 +141,7 @@ def spin(factory: Callable[[], BaseNode], threads: int = 1) -> int:
     except (KeyboardInterrupt, ExternalShutdownException):
         return 0
     except QtoptError as error:
-        print(f"{node.get_name() if node else 'node'}: {error}", file=sys.stderr)
+        sys.stderr.write(f"{node.get_name() if node else 'node'}: {error}\n")
         return 1
     finally:
         if node is not None:

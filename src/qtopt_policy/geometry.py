@@ -179,3 +179,9 @@ def slerp(a: Array, b: Array, fraction: float) -> Array:
 def wrap_angle(angle: float) -> float:
     """Return the same angle in (-pi, pi]."""
     return float(-((-angle + np.pi) % (2.0 * np.pi) - np.pi))
+
+
+def pointing_down(position: ArrayLike, yaw: float) -> Pose:
+    """Return the pose of a tool whose z axis points straight down and whose x axis has heading `yaw` [rad]."""
+    half_turn_about_x = np.array([1.0, 0.0, 0.0, 0.0])
+    return Pose(np.asarray(position), multiply(quaternion_about_z(yaw), half_turn_about_x))

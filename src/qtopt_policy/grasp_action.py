@@ -3,7 +3,8 @@
 Recorded form, 8 numbers: dx dy dz [m], sin and cos of the yaw change, close, open, terminate as 0 or 1.
 Search form (what CEM samples and networks take): dx dy dz [m], yaw [rad], then one-hot of the choices
 move | close | open | terminate. Translation is in the action frame (base or tool); yaw turns about the
-base frame's +z in both. The move comes first, the fingers close or open when it has ended.
+base frame's +z in both. The move comes first, the fingers close or open when it has ended. Grasps are
+top-down as in the paper: the target's z axis points straight down, so that measured tilt never adds up.
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qtopt_policy.errors import ShapeError
-from qtopt_policy.geometry import Pose, multiply, quaternion_about_z, readonly, wrap_angle
+from qtopt_policy.geometry import Pose, pointing_down, readonly, wrap_angle
 from qtopt_policy.specs import ActionSpec, ContinuousDim
 
 ActionFrame = Literal["base", "tool"]
@@ -64,15 +65,16 @@ class GraspAction:
 
     def target(self, tool_pose: Pose, frame: ActionFrame) -> Pose:
         """Return the tool pose wanted: measured pose (+) action, both in the base frame."""
-        offset = self.translation if frame == "base" else tool_pose.rotation() @ self.translation
-        quaternion = multiply(quaternion_about_z(self.yaw), tool_pose.quaternion)
-        return Pose(tool_pose.position + offset, quaternion)
+        level = pointing_down(tool_pose.position, tool_pose.yaw())
+        offset = self.translation if frame == "base" else level.rotation() @ self.translation
+        return pointing_down(tool_pose.position + offset, tool_pose.yaw() + self.yaw)
 
     @classmethod
     def between(cls, start: Pose, end: Pose, frame: ActionFrame, choice: int) -> "GraspAction":
         """Return the action that leads from `start` to `end`: the inverse of `target`."""
         offset = end.position - start.position
-        translation = offset if frame == "base" else start.rotation().T @ offset
+        level = pointing_down(start.position, start.yaw())
+        translation = offset if frame == "base" else level.rotation().T @ offset
         return cls(translation, wrap_angle(end.yaw() - start.yaw()), choice)
 
 
