@@ -182,6 +182,6 @@ def wrap_angle(angle: float) -> float:
 
 
 def pointing_down(position: ArrayLike, yaw: float) -> Pose:
-    """Return the pose of a tool whose z axis points straight down and whose x axis has heading `yaw` [rad]."""
+    """Return the pose of a tool whose z axis points straight down, x axis at heading `yaw` [rad]."""
     half_turn_about_x = np.array([1.0, 0.0, 0.0, 0.0])
     return Pose(np.asarray(position), multiply(quaternion_about_z(yaw), half_turn_about_x))
