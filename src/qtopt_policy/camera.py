@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from qtopt_policy.config import convert
 from qtopt_policy.errors import ConfigError
 from qtopt_policy.geometry import Pose
 
@@ -94,3 +95,22 @@ class CameraModel:
         sx, sy = width / self.width, height / self.height
         cx, cy = (self.cx + 0.5) * sx - 0.5, (self.cy + 0.5) * sy - 0.5
         return replace(self, width=width, height=height, fx=self.fx * sx, fy=self.fy * sy, cx=cx, cy=cy)
+
+    def to_mapping(self) -> dict[str, object]:
+        """Return plain JSON types: the numbers by name, `mount`, and `pose` as x y z qx qy qz qw."""
+        names = ("width", "height", "fx", "fy", "cx", "cy", "mount")
+        return {name: getattr(self, name) for name in names} | {"pose": self.pose.as_array().tolist()}
+
+    @classmethod
+    def from_mapping(cls, data: object, source: str) -> "CameraModel":
+        """Read what `to_mapping` wrote; `source` names where it came from in errors.
+
+        Raises:
+            ConfigError: a key is missing, unknown or of the wrong type.
+        """
+        kinds: dict[str, object] = {"width": int, "height": int, "mount": Mount, "pose": tuple[float, ...]}
+        kinds |= dict.fromkeys(("fx", "fy", "cx", "cy"), float)
+        if not isinstance(data, dict) or set(data) != set(kinds):
+            raise ConfigError(f"{source}: camera {data!r}, expected the keys {', '.join(sorted(kinds))}")
+        values = {key: convert(data[key], kind, f"{source}: camera {key}") for key, kind in kinds.items()}
+        return cls(**(values | {"pose": Pose.from_array(values["pose"])}))

@@ -70,3 +70,32 @@ STEP_KEYS = (
     "is_terminal",  # 0 or 1
     "policy",  # name of the policy that decided
 )
+
+# Keys of one message on EPISODE (policy_node; all strings, "" while unknown).
+EPISODE_KEYS = (
+    "episode_id",  # as the parameter episode.id
+    "state",  # started (request taken) | running (first decision) | ended
+    "reason",  # of the end: mdp.EndReason
+    "steps",  # ended so far
+    "seed",
+    "policy",  # name of the policy that decides
+    "epsilon",
+    "checkpoint",  # digest of the weights
+    "camera",  # JSON of CameraModel.to_mapping, after crop and resize; known from `running` on
+)
+
+# Keys of one message on OUTCOME (collector_node; all strings; numbers, bools and null as JSON).
+OUTCOME_KEYS = (
+    "episode_id",
+    "end_reason",  # mdp.EndReason
+    "success",  # true, false, or null when aborted
+    "reward",  # 1.0, 0.0, or null when aborted
+    "truth",  # of the simulator, null on a robot
+    "aperture_closed",  # before the lift [m]
+    "aperture_lifted",  # after the lift [m]
+    "steps",  # in the bag
+    "reason",  # of the judgement: success.Judgement
+    "drop_changed",  # the image test's opinion, null where it was not made
+    "drop_area",  # share of the image that changed
+    "bag",  # folder of the bag
+)
