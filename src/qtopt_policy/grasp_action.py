@@ -81,7 +81,7 @@ class GraspAction:
 def grasp_action_spec(max_translation: float = 0.04, max_yaw: float = 0.5) -> ActionSpec:
     """Return the spec of the search form: bounds in [m] and [rad]."""
     axes = tuple(ContinuousDim(n, "m", -max_translation, max_translation) for n in ("dx", "dy", "dz"))
-    return ActionSpec((*axes, ContinuousDim("yaw", "rad", -max_yaw, max_yaw)), CHOICES)
+    return ActionSpec((*axes, ContinuousDim("yaw", "rad", -max_yaw, max_yaw)), CHOICES, still=("terminate",))
 
 
 def from_search(vector: ArrayLike, spec: ActionSpec) -> GraspAction:

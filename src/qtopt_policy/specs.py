@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qtopt_policy.errors import ConfigError, ShapeError
+from qtopt_policy.errors import ConfigError, ShapeError, UnknownNameError
 
 Array32 = NDArray[np.float32]
 
@@ -34,10 +34,16 @@ class ActionSpec:
 
     A *search vector* has the shape (len(continuous) + len(choices),): the continuous values, then the
     choice as one-hot. It is what CEM samples and what networks take.
+
+    Attributes:
+        continuous: bounded components.
+        choices: names of the enumerated part.
+        still: choices whose continuous part is always zero (`terminate` does not move).
     """
 
     continuous: tuple[ContinuousDim, ...]
     choices: tuple[str, ...] = ()
+    still: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = [dim.name for dim in self.continuous] + list(self.choices)
@@ -47,6 +53,11 @@ class ActionSpec:
             raise ConfigError("an action needs a continuous or an enumerated part")
         if len(self.choices) == 1:
             raise ConfigError("an enumerated part needs at least two choices")
+        for name in self.still:
+            if name not in self.choices:
+                raise UnknownNameError("still choice", name, self.choices)
+        if self.still and not ((self.low <= 0.0) & (self.high >= 0.0)).all():
+            raise ConfigError(f"{self.still} stand still, but zero is outside the bounds")
 
     @property
     def size(self) -> int:
@@ -63,8 +74,13 @@ class ActionSpec:
         """Upper bounds of the continuous part, shape (len(continuous),)."""
         return np.array([dim.high for dim in self.continuous], dtype=np.float32)
 
+    @property
+    def is_still(self) -> NDArray[np.bool_]:
+        """Whether the continuous part is always zero, for each choice, shape (len(choices),)."""
+        return np.array([choice in self.still for choice in self.choices], dtype=np.bool_)
+
     def encode(self, values: ArrayLike, choice: int = 0) -> Array32:
-        """Return the search vector of continuous `values` (clipped to the bounds) and a choice.
+        """Return the search vector of `values` (clipped to the bounds; zero if still) and a choice.
 
         Raises:
             ShapeError: `values` has the wrong length, is not finite, or `choice` is out of range.
@@ -79,16 +95,21 @@ class ActionSpec:
             if not 0 <= choice < len(self.choices):
                 raise ShapeError(f"choice {choice}, expected 0 to {len(self.choices) - 1}: {self.choices}")
             one_hot[choice] = 1.0
-        return np.concatenate([np.clip(array, self.low, self.high), one_hot])
+        return np.concatenate([self._canonical(array, choice), one_hot])
 
     def decode(self, vector: ArrayLike) -> tuple[Array32, int]:
-        """Return the clipped continuous part and the index of the choice (0 where there is none)."""
+        """Return the continuous part (clipped; zero if still) and the index of the choice (0 where none)."""
         array = np.asarray(vector, dtype=np.float32)
         if array.shape != (self.size,) or not np.isfinite(array).all():
             raise ShapeError(f"search vector {array.tolist()}, expected {self.size} finite values")
         count = len(self.continuous)
         choice = int(np.argmax(array[count:])) if self.choices else 0
-        return np.clip(array[:count], self.low, self.high), choice
+        return self._canonical(array[:count], choice), choice
+
+    def _canonical(self, values: Array32, choice: int) -> Array32:
+        if self.choices and self.choices[choice] in self.still:
+            return np.zeros_like(values)
+        return np.clip(values, self.low, self.high)
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,23 @@ def test_an_impossible_spec_is_refused(
         ActionSpec(continuous, choices)
 
 
+def test_a_still_choice_has_no_continuous_part() -> None:
+    spec = ActionSpec((X, Y), ("go", "stop"), still=("stop",))
+    np.testing.assert_array_equal(spec.encode([0.5, 0.5], 1), [0.0, 0.0, 0.0, 1.0])
+    np.testing.assert_array_equal(spec.decode([0.5, 0.5, 0.0, 1.0])[0], [0.0, 0.0])
+    np.testing.assert_array_equal(spec.is_still, [False, True])
+
+
+def test_an_unknown_still_choice_is_refused() -> None:
+    with pytest.raises(ConfigError, match="unknown still choice 'halt'"):
+        ActionSpec((X,), ("go", "stop"), still=("halt",))
+
+
+def test_a_still_choice_needs_zero_within_the_bounds() -> None:
+    with pytest.raises(ConfigError, match="zero is outside"):
+        ActionSpec((ContinuousDim("x", "m", 1.0, 2.0),), ("go", "stop"), still=("stop",))
+
+
 def test_an_observation_counts_its_vectors() -> None:
     spec = ObservationSpec(None, (VectorField("q", 7, "rad"), VectorField("height", 1, "m")))
     assert spec.vector_size == 8
