@@ -1,6 +1,8 @@
 """Where the package's data files (config, urdf, worlds, launch, models) lie."""
 
 import sys
+import xml.etree.ElementTree as ElementTree
+from functools import cache
 from pathlib import Path
 
 from qtopt_policy.errors import MissingDependencyError
@@ -36,3 +38,9 @@ def share_directory() -> Path:
 def resolve(path: Path) -> Path:
     """Return `path` if it is absolute or exists, else the file of that name in the share folder."""
     return path if path.is_absolute() or path.exists() else share_directory() / path
+
+
+@cache
+def package_version() -> str:
+    """Return the version of this package, as package.xml says."""
+    return str(ElementTree.parse(share_directory() / "package.xml").findtext("version"))
