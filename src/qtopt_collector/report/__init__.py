@@ -1,0 +1,1 @@
+"""One self-contained HTML file that shows what happened in a folder of bags."""
