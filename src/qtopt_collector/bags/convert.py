@@ -1,0 +1,63 @@
+"""Write a whole episode that lies in memory (GraspEnv, tests, import) as a bag."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from qtopt_collector.bags import messages
+from qtopt_collector.bags.records import encode_step, step_records
+from qtopt_collector.bags.writer import EpisodeWriter
+from qtopt_collector.episode import Episode
+from qtopt_policy import topics
+from qtopt_policy.geometry import Pose
+from qtopt_policy.grasp_action import ACTION_NAMES
+
+
+@dataclass(frozen=True, eq=False)
+class Signal:
+    """One message for a bag: log time [ns], relative topic name, rosbags message object."""
+
+    time: int
+    topic: str
+    message: object
+
+
+def write_episode(
+    bags: Path, episode: Episode, signals: Sequence[Signal], base_frame: str = "base_link"
+) -> Path:
+    """Write an episode and the signals measured beside it; return the bag's folder.
+
+    Args:
+        bags: folder of all bags.
+        episode: its observations, actions, poses and step records are written from its arrays.
+        signals: what the arrays do not hold, joint_states above all: a bag without them is refused by the
+            reader. An own stream of arm/tool_pose or camera/camera_info replaces the one from the arrays.
+        base_frame: of the tool poses.
+
+    Raises:
+        BagError: the episode exists already, or the disk refuses.
+    """
+    given = {signal.topic for signal in signals}
+    own = (signal for signal in _signals(episode, base_frame) if signal.topic not in given)
+    writer = EpisodeWriter(bags, episode.info)
+    writer.set_camera(episode.camera)
+    for signal in sorted([*signals, *own], key=lambda signal: signal.time):
+        writer.write(signal.topic, signal.time, signal.message)
+    return writer.close(episode.info)
+
+
+def _signals(episode: Episode, base_frame: str) -> Iterator[Signal]:
+    steps, camera_frame = episode.steps, f"{episode.camera.mount}_camera"
+    frame = str(episode.info.mdp.get("action_frame", ""))
+    for row, record in enumerate(step_records(steps, episode.info.episode_id)):
+        stamp = messages.nanoseconds(record.image_stamp)
+        pose = messages.pose_stamped(Pose.from_array(record.tool_pose), stamp, base_frame)
+        action = messages.joint_state(stamp, ACTION_NAMES, record.asked, frame_id=frame)
+        end = stamp + messages.nanoseconds(record.duration)
+        values = messages.diagnostics("step", encode_step(record), end)
+        info = messages.camera_info(episode.camera, stamp, camera_frame)
+        yield Signal(stamp, topics.TOOL_POSE, pose)
+        yield Signal(stamp, topics.CAMERA_INFO, info)
+        yield Signal(stamp, topics.OBSERVATION, messages.png(steps.image[row], stamp, camera_frame))
+        yield Signal(stamp, topics.ACTION, action)
+        yield Signal(end, topics.STEP, values)
