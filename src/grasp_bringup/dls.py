@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 ANGLE_WEIGHT = 0.3  # [m/rad]: half a radian counts as much as 15 cm
-_ROW_WEIGHTS = np.array([1.0, 1.0, 1.0, ANGLE_WEIGHT, ANGLE_WEIGHT, ANGLE_WEIGHT])
+_WEIGHTS = np.array([1.0, 1.0, 1.0, ANGLE_WEIGHT, ANGLE_WEIGHT, ANGLE_WEIGHT])
+_EYE = np.eye(6)
 
 
 def bounded_step(
@@ -34,22 +35,19 @@ def bounded_step(
         Displacement, shape (n,), every component within its room.
     """
     low, high = room
-    rows = _ROW_WEIGHTS[:, None] * jacobian
-    wanted = _ROW_WEIGHTS * error
-    step = np.zeros(len(low))
+    rows = _WEIGHTS[:, None] * jacobian
+    wanted = _WEIGHTS * error
+    step = _damped(rows, wanted, posture, damping)
     free = np.ones(len(low), dtype=bool)
-    while free.any():
-        trial = _damped(rows[:, free], wanted - rows @ np.where(free, 0.0, step), posture[free], damping)
-        inside = (trial >= low[free]) & (trial <= high[free])
-        step[free] = np.clip(trial, low[free], high[free])
-        if inside.all():
-            break
-        free[np.flatnonzero(free)[~inside]] = False
+    while ((outside := (step < low) | (step > high)) & free).any():
+        free &= ~outside
+        step = np.clip(step, low, high)
+        rest = wanted - rows @ np.where(free, 0.0, step)
+        step[free] = _damped(rows[:, free], rest, posture[free], damping)
     return step
 
 
 def _damped(rows: Array, wanted: Array, posture: Array, damping: float) -> Array:
-    gram = rows @ rows.T
-    gram.flat[:: len(gram) + 1] += damping * damping
+    gram = rows @ rows.T + damping * damping * _EYE
     step: Array = posture + rows.T @ np.linalg.solve(gram, wanted - rows @ posture)
     return step

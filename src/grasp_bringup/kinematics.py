@@ -17,8 +17,8 @@ MAX_ITERATIONS = 100
 POSITION_TOLERANCE = 1e-5  # [m]
 ANGLE_TOLERANCE = 1e-4  # [rad]
 _LARGEST_STEP = 0.3  # [rad or m] per iteration and joint: beyond it the linearisation is worth nothing
-_POSTURE_GAIN = 0.05  # share of the way to the comfortable posture per iteration...
-_POSTURE_ITERATIONS = 30  # ...in the first ones: later its second-order effect would keep the tool moving
+_POSTURE_GAIN = 0.1  # share of the way to the comfortable posture per iteration...
+_POSTURE_ITERATIONS = 5  # ...in the first ones: later its second-order effect would keep the tool moving
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +36,14 @@ class IkResult:
     converged: bool
     position_error: float
     angle_error: float
+
+
+@dataclass(frozen=True, eq=False)
+class Aim:
+    """A tool pose in the axes of the URDF's root: position [m], shape (3,), quaternion (w, x, y, z)."""
+
+    position: Array
+    quaternion: Array
 
 
 class Kinematics:
@@ -88,6 +96,7 @@ class Kinematics:
         self._base = _body_pose(self._data, body)
         self._base_rotation = self._base.rotation()
         self._base_inverse = self._base.inverse()
+        self._origin = self.aim(Pose.identity())
 
     def _set_shapes(self) -> None:
         moving = {self._model.body(link).id for link in self._tree.links_below(self.joints)}
@@ -113,8 +122,9 @@ class Kinematics:
 
     def jacobian(self, q: ArrayLike) -> Array:
         """Return the tool's Jacobian in the base frame, shape (6, n): linear rows, then angular ones."""
-        self._place(self._checked(q))
-        return self._tool_jacobian()
+        _, rows = self.linearise(self._checked(q), self._origin)
+        turned: Array = (self._base_rotation.T @ rows.reshape(2, 3, -1)).reshape(6, -1)
+        return turned
 
     def lowest_point(self, q: ArrayLike) -> float:
         """Return the least height [m] in the base frame of all moving primitive collision shapes.
@@ -132,18 +142,28 @@ class Kinematics:
         discs = np.sqrt(np.maximum(0.0, 1.0 - local[:, 2] ** 2)) * self._radii[:, 0]
         return float((centres - boxes - discs - self._radii[:, 1]).min())
 
-    def error(self, target: Pose) -> Array:
-        """Return what leads from the tool's pose of the last call to `target`: [m] and rotation vector [rad].
+    def aim(self, target: Pose) -> Aim:
+        """Prepare a target (base frame) for many calls of `linearise`."""
+        world = self._base @ target
+        x, y, z, w = world.quaternion
+        return Aim(world.position, np.array([w, x, y, z]))
 
-        Shape (6,), base frame.
+    def linearise(self, q: Array, aim: Aim) -> tuple[Array, Array]:
+        """Return the error from the tool at `q` to the aim, shape (6,), and the Jacobian, shape (6, n).
+
+        Both in the axes of the URDF's root rather than the base frame, which spares turning them: [m] and
+        rotation vector [rad]. `q` is not checked: this is the inner loop.
         """
-        wanted = self._base @ target
+        self._place(q)
         rotation = np.zeros(3)
-        x, y, z, w = wanted.quaternion
-        mujoco.mju_subQuat(rotation, np.array([w, x, y, z]), self._data.xquat[self._tool])
-        turned = self._data.xmat[self._tool].reshape(3, 3) @ rotation
-        offset = wanted.position - self._data.xpos[self._tool]
-        return np.concatenate([self._base_rotation.T @ offset, self._base_rotation.T @ turned])
+        mujoco.mju_subQuat(rotation, aim.quaternion, self._data.xquat[self._tool])
+        error = np.empty(6)
+        error[:3] = aim.position - self._data.xpos[self._tool]
+        error[3:] = self._data.xmat[self._tool].reshape(3, 3) @ rotation
+        mujoco.mj_comPos(self._model, self._data)
+        rows = self._jacobian
+        mujoco.mj_jacBody(self._model, self._data, rows[:3], rows[3:], self._tool)
+        return error, rows[:, self._dof]
 
     def solve(self, target: Pose, seed: ArrayLike) -> IkResult:
         """Search joint positions that bring the tool to `target` (base frame), starting from `seed`.
@@ -151,33 +171,25 @@ class Kinematics:
         Damping grows with the error (Sugihara 2011, "Solvability-unconcerned inverse kinematics by the
         Levenberg-Marquardt method"), so unreachable targets end at the nearest pose found.
         """
+        aim = self.aim(target)
         q = np.clip(self._checked(seed), self.lower, self.upper)
-        best = self._measure(q, target)
+        error, rows = self.linearise(q, aim)
+        best = _result(q, error)
         for iteration in range(MAX_ITERATIONS):
             if best.converged:
                 break
-            q = self._improve(q, target, _POSTURE_GAIN if iteration < _POSTURE_ITERATIONS else 0.0)
-            found = self._measure(q, target)
+            q = self._improve(q, error, rows, _POSTURE_GAIN if iteration < _POSTURE_ITERATIONS else 0.0)
+            error, rows = self.linearise(q, aim)
+            found = _result(q, error)
             if _cost(found) < _cost(best):
                 best = found
         return best
 
-    def _improve(self, q: Array, target: Pose, posture_gain: float) -> Array:
-        self._place(q)
-        error = self.error(target)
+    def _improve(self, q: Array, error: Array, rows: Array, posture_gain: float) -> Array:
         room = (np.maximum(self.lower - q, -_LARGEST_STEP), np.minimum(self.upper - q, _LARGEST_STEP))
-        damping = 1e-3 + 0.1 * float(np.linalg.norm(error))
+        damping = 1e-4 + 0.1 * float(np.linalg.norm(error))
         posture = np.clip(posture_gain * (self.posture - q), *room)
-        step = bounded_step(self._tool_jacobian(), error, posture, room, damping)
-        return np.clip(q + step, self.lower, self.upper)
-
-    def _measure(self, q: Array, target: Pose) -> IkResult:
-        self._place(q)
-        error = self.error(target)
-        position, angle = float(np.linalg.norm(error[:3])), float(np.linalg.norm(error[3:]))
-        return IkResult(
-            q.copy(), position <= POSITION_TOLERANCE and angle <= ANGLE_TOLERANCE, position, angle
-        )
+        return np.clip(q + bounded_step(rows, error, posture, room, damping), self.lower, self.upper)
 
     def _checked(self, q: ArrayLike) -> Array:
         array = np.asarray(q, dtype=np.float64)
@@ -188,14 +200,6 @@ class Kinematics:
     def _place(self, q: Array) -> None:
         self._data.qpos[self._qpos] = q
         mujoco.mj_kinematics(self._model, self._data)
-
-    def _tool_jacobian(self) -> Array:
-        mujoco.mj_comPos(self._model, self._data)
-        jacobian = self._jacobian
-        mujoco.mj_jacBody(self._model, self._data, jacobian[:3], jacobian[3:], self._tool)
-        columns = jacobian[:, self._dof]
-        turned: Array = (self._base_rotation.T @ columns.reshape(2, 3, -1)).reshape(6, -1)
-        return turned
 
 
 def _compile(urdf_xml: str) -> "mujoco.MjModel":
@@ -208,6 +212,11 @@ def _compile(urdf_xml: str) -> "mujoco.MjModel":
 def _body_pose(data: "mujoco.MjData", body: int) -> Pose:
     w, x, y, z = data.xquat[body]
     return Pose(data.xpos[body], np.array([x, y, z, w]))
+
+
+def _result(q: Array, error: Array) -> IkResult:
+    position, angle = float(np.linalg.norm(error[:3])), float(np.linalg.norm(error[3:]))
+    return IkResult(q, position <= POSITION_TOLERANCE and angle <= ANGLE_TOLERANCE, position, angle)
 
 
 def _cost(result: IkResult) -> float:
