@@ -1,0 +1,91 @@
+"""Where the objects of a scene are dropped: spread over the bin, or on top of others where it is full."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grasp_bringup.sim.objects import Shape
+from grasp_bringup.sim.surface import shape_points
+from qtopt_policy.geometry import Pose, quaternion_about_z
+from qtopt_policy.robot import BinConfig
+
+Array = NDArray[np.float64]
+
+TRIES = 60
+SPACING = 0.01  # [m] between the surface points that stand for an object
+CELL = 0.005  # [m] of the occupancy grid
+STACK_HEIGHT = 0.06  # [m] by which an object that finds no free place is dropped from higher
+
+
+class Floor:
+    """Which cells of the bin's floor are taken, with a margin of `gap` around every object."""
+
+    def __init__(self, bin_config: BinConfig, wall_gap: float, gap: float) -> None:
+        self._half = np.array(bin_config.size[:2]) / 2.0
+        self.room = self._half - wall_gap
+        self._margin = int(np.ceil((gap + SPACING / 2) / CELL))
+        self._taken = np.zeros(tuple(np.ceil(2 * self._half / CELL).astype(int) + 1), dtype=bool)
+
+    def is_free(self, points: Array) -> bool:
+        """Return whether no cell under `points`, shape (N, 2), is taken."""
+        i, j = self._cells(points)
+        return not bool(self._taken[i, j].any())
+
+    def take(self, points: Array) -> None:
+        """Mark the cells around `points`, shape (N, 2)."""
+        i, j = self._cells(points)
+        offsets = np.arange(-self._margin, self._margin + 1)
+        limit_i, limit_j = self._taken.shape
+        rows = np.clip(i[:, None] + offsets, 0, limit_i - 1)
+        columns = np.clip(j[:, None] + offsets, 0, limit_j - 1)
+        self._taken[rows[:, :, None], columns[:, None, :]] = True
+
+    def _cells(self, points: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        cells = np.rint((points + self._half) / CELL).astype(np.int64)
+        high = np.array(self._taken.shape) - 1
+        clipped = np.clip(cells, 0, high)
+        return clipped[:, 0], clipped[:, 1]
+
+
+def place(
+    shapes: list[Shape],
+    bin_config: BinConfig,
+    wall_gap: float,
+    gap: float,
+    drop_height: tuple[float, float],
+    rng: np.random.Generator,
+) -> list[Pose]:
+    """Return the pose in the base frame at which each shape is dropped.
+
+    Shapes that fit beside those before them stand `drop_height` above the floor; each of the others is
+    dropped from STACK_HEIGHT above the one before it.
+    """
+    floor = Floor(bin_config, wall_gap, gap)
+    poses: list[Pose] = []
+    level = 0.0
+    for shape in shapes:
+        outline = shape_points(shape, SPACING)[0][:, :2]
+        xy, yaw, free = _free_place(outline, floor, rng)
+        floor.take(_turned(outline, yaw) + xy)
+        level += 0.0 if free else STACK_HEIGHT
+        above = shape.height / 2 + float(rng.uniform(*drop_height)) + (0.0 if free else level)
+        position = np.array(bin_config.centre) + np.array([xy[0], xy[1], above])
+        poses.append(Pose(position, quaternion_about_z(yaw)))
+    return poses
+
+
+def _turned(outline: Array, yaw: float) -> Array:
+    c, s = np.cos(yaw), np.sin(yaw)
+    turned: Array = outline @ np.array([[c, s], [-s, c]])
+    return turned
+
+
+def _free_place(outline: Array, floor: Floor, rng: np.random.Generator) -> tuple[Array, float, bool]:
+    """Return a position within the walls, a heading, and whether nothing else lies there."""
+    for _ in range(TRIES):
+        yaw = float(rng.uniform(-np.pi, np.pi))
+        turned = _turned(outline, yaw)
+        low, high = -floor.room - turned.min(axis=0), floor.room - turned.max(axis=0)
+        xy = rng.uniform(low, high)
+        if floor.is_free(turned + xy):
+            return xy, yaw, True
+    return xy, yaw, False
