@@ -119,7 +119,6 @@ class ServoCore:
         )
         self._averages.reset(q, speed)
         self._lowest = self._kinematics.lowest_point(q)
-        self._last_distance = float("inf")
         self.set_target(None)
 
     def set_target(self, target: Pose | None) -> None:
@@ -143,10 +142,11 @@ class ServoCore:
         if distance <= _ARRIVED_POSITION and angle <= _ARRIVED_ANGLE:
             return rest
         share = min(1.0, self._tool_step / max(distance, 1e-12), self._turn_step / max(angle, 1e-12))
-        step = self._limited(self._joint_motion(lead, share * error, jacobian), reasons)
+        step = self._joint_motion(lead, share * error, jacobian)
         wanted = share * (distance + angle)
         if max(distance, angle) > _STUCK_ERROR and np.linalg.norm(jacobian @ step) < _STUCK_SHARE * wanted:
             reasons.append("unreachable")
+        step = self._limited(step, reasons)
         return rest if self._too_low(lead + step, reasons) else step
 
     def _joint_motion(self, lead: Array, error: Array, jacobian: Array) -> Array:

@@ -42,7 +42,8 @@ def test_output_rests_at_the_newest_input_after_the_settling_samples(
 @given(inputs)
 def test_derivatives_are_differences_of_the_output(values: Array) -> None:
     averages = started()
-    before, speed = np.zeros(3), np.zeros(3)
+    before: Array = np.zeros(3)
+    speed: Array = np.zeros(3)
     for value in values:
         motion = averages.push(value)
         np.testing.assert_allclose(motion.dq, (motion.q - before) / PERIOD, atol=1e-9)
