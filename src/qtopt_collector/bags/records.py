@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,47 +11,13 @@ from qtopt_collector.episode import EpisodeInfo, Steps
 from qtopt_policy.camera import CameraModel
 from qtopt_policy.config import from_mapping, to_mapping
 from qtopt_policy.errors import BagError, ConfigError
+from qtopt_policy.step_record import StepRecord as StepRecord
+from qtopt_policy.step_record import encode_step as encode_step
 from qtopt_policy.topics import OUTCOME_KEYS, STEP_KEYS
 
 NUMBERS = ("image_stamp", "height_to_bottom", "aperture", "duration", "q")
 VECTORS = {"tool_pose": 7, "asked": 8, "executed": 8}
 FLAGS = ("gripper_closed", "altered", "contact", "is_terminal")
-
-
-@dataclass(frozen=True)
-class StepRecord:
-    """One step as published on policy/step: the keys of topics.STEP_KEYS with their types."""
-
-    episode_id: str
-    index: int
-    image_stamp: float
-    gripper_closed: bool
-    height_to_bottom: float
-    aperture: float
-    tool_pose: tuple[float, ...]
-    asked: tuple[float, ...]
-    executed: tuple[float, ...]
-    altered: bool
-    contact: bool
-    duration: float
-    end_cause: str
-    q: float
-    is_terminal: bool
-    policy: str
-
-
-def encode_step(step: StepRecord) -> dict[str, str]:
-    """Return the values of a step record as published, in the order of STEP_KEYS."""
-    values = to_mapping(step)
-    return {key: _text(values[key]) for key in STEP_KEYS}
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bool):
-        return str(int(value))
-    if isinstance(value, float):
-        return repr(float(value))  # repr round-trips every double; nan and inf by name
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def decode_step(values: Mapping[str, str]) -> StepRecord:
