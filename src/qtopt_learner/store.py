@@ -1,0 +1,154 @@
+"""Episodes in bulk: many in one file, for mass collection where a bag each would dominate the time.
+
+A store is a folder of shards. A shard is a zip of NumPy arrays (`numpy.load` reads it) with the steps of its
+episodes one after another, and a JSON text with what is not numeric. It is written under a temporary name
+and renamed, so that a shard that exists is whole; whoever dies loses at most the episodes not yet flushed.
+Several processes may write into one store at the same time, each under its own prefix.
+"""
+
+import json
+import os
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from pathlib import Path
+from types import TracebackType
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qtopt_collector.bags.records import decode_camera, decode_info, encode_camera, encode_info
+from qtopt_collector.episode import Episode, Steps
+from qtopt_policy.errors import BagError, ShapeError
+
+SUFFIX = ".episodes.npz"
+META = "meta"
+TEXTS = ("end_cause", "policy")
+ARRAYS = tuple(entry.name for entry in fields(Steps) if entry.name not in TEXTS)
+# zlib's fastest level: rendered images shrink about as much as on level 6, in a third of the time.
+LEVEL = 1
+
+
+def write_shard(path: Path, episodes: Sequence[Episode]) -> None:
+    """Write episodes of equal image size into one file; it appears whole or not at all.
+
+    Raises:
+        ShapeError: there are no episodes, or their images differ in size.
+    """
+    sizes = {episode.steps.image.shape[1:] for episode in episodes}
+    if len(sizes) != 1:
+        raise ShapeError(f"{path}: a shard needs images of one size, found {sorted(sizes) or 'no episode'}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("wb") as file:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL) as archive:
+            for name in ARRAYS:
+                _write(archive, name, np.concatenate([getattr(e.steps, name) for e in episodes]))
+            text = json.dumps([_meta(episode) for episode in episodes])
+            _write(archive, META, np.frombuffer(text.encode(), dtype=np.uint8))
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(path)
+
+
+def _write(archive: zipfile.ZipFile, name: str, array: NDArray[Any]) -> None:
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+        cast(Any, np.lib.format).write_array(member, np.ascontiguousarray(array), allow_pickle=False)
+
+
+def _meta(episode: Episode) -> dict[str, object]:
+    meta: dict[str, object] = {"info": encode_info(episode.info), "steps": len(episode.steps)}
+    meta.update(encode_camera(episode.camera))
+    meta.update({name: list(getattr(episode.steps, name)) for name in TEXTS})
+    return meta
+
+
+def read_shard(path: Path) -> list[Episode]:
+    """Read the episodes of one file.
+
+    Raises:
+        BagError: the file is missing, torn or not a shard; the message names it and the reason.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in ARRAYS}
+            meta = json.loads(archive[META].tobytes())
+        return _split(arrays, meta, str(path))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, ShapeError) as error:
+        raise BagError(f"{path}: cannot be read as an episode shard: {error}") from error
+
+
+def _split(arrays: dict[str, NDArray[Any]], meta: list[dict[str, Any]], source: str) -> list[Episode]:
+    ends = np.cumsum([entry["steps"] for entry in meta])
+    for name, array in arrays.items():
+        if len(array) != ends[-1]:
+            raise ShapeError(f"{name} has {len(array)} rows, the episodes have {ends[-1]}")
+    episodes = []
+    for entry, end in zip(meta, ends, strict=True):
+        rows = slice(int(end) - entry["steps"], int(end))
+        columns: dict[str, Any] = {name: array[rows] for name, array in arrays.items()}
+        columns.update({name: tuple(entry[name]) for name in TEXTS})
+        info, camera = decode_info(entry["info"], source), decode_camera(entry["camera"], source)
+        episodes.append(Episode(info, Steps(**columns), camera))
+    return episodes
+
+
+def shard_paths(folder: Path) -> list[Path]:
+    """Return the finished shards of a store in a fixed order (by name); none if the folder is missing."""
+    return sorted(folder.glob(f"*{SUFFIX}"))
+
+
+def read_store(folder: Path) -> Iterator[Episode]:
+    """Read all episodes of a store, shard by shard; errors as `read_shard`."""
+    for path in shard_paths(folder):
+        yield from read_shard(path)
+
+
+class StoreWriter:
+    """Appends episodes to a store; a context manager that flushes at its end.
+
+    Args:
+        folder: of the store, made if missing.
+        prefix: of the names of the shards; one writer at a time uses a prefix.
+        per_shard: episodes after which a shard is written.
+
+    Raises:
+        BagError: the folder cannot be made.
+    """
+
+    def __init__(self, folder: Path, prefix: str, per_shard: int = 32) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BagError(f"{folder}: cannot hold an episode store: {error}") from error
+        self._folder = folder
+        self._prefix = prefix
+        self._per_shard = per_shard
+        self._waiting: list[Episode] = []
+        taken = [int(p.name.split(".")[0].rsplit("-", 1)[1]) for p in folder.glob(f"{prefix}-*{SUFFIX}")]
+        self._next = max(taken, default=-1) + 1
+
+    def append(self, episode: Episode) -> Path | None:
+        """Take an episode; return the path of the shard if this one filled it."""
+        if self._waiting and self._waiting[0].steps.image.shape[1:] != episode.steps.image.shape[1:]:
+            self.flush()
+        self._waiting.append(episode)
+        return self.flush() if len(self._waiting) >= self._per_shard else None
+
+    def flush(self) -> Path | None:
+        """Write what waits; return the path of the shard, None if nothing waited."""
+        if not self._waiting:
+            return None
+        path = self._folder / f"{self._prefix}-{self._next:06d}{SUFFIX}"
+        write_shard(path, self._waiting)
+        self._waiting = []
+        self._next += 1
+        return path
+
+    def __enter__(self) -> "StoreWriter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.flush()
