@@ -63,8 +63,8 @@ def arm_spec(robot: RobotConfig, config: SceneConfig) -> Any:
     return spec
 
 
-def scene_spec(base: Any, robot: RobotConfig, config: SceneConfig, scene: Scene) -> Any:
-    """Return `base` with the bin, the objects, the lamp and the cameras of `scene`."""
+def scene_spec(base: Any, robot: RobotConfig, config: SceneConfig, scene: Scene, jitter: bool = True) -> Any:
+    """Return `base` with the bin, the objects, the lamp and the cameras (off their poses by `jitter`)."""
     spec = base.copy()
     _add_table(spec, scene)
     _add_bin(spec, robot.bin, scene.bin_colour)
@@ -74,7 +74,8 @@ def scene_spec(base: Any, robot: RobotConfig, config: SceneConfig, scene: Scene)
     for name, camera in robot.cameras.items():
         if name not in config.cameras:
             raise ConfigError(f"camera '{name}' of the robot has no entry in the scene's cameras")
-        pose = scene.camera_offsets[name] @ _OPTICAL_TO_MUJOCO
+        offset = scene.camera_offsets[name] if jitter else Pose.identity()
+        pose = offset @ _OPTICAL_TO_MUJOCO
         spec.body(camera.frame).add_camera(
             name=name, pos=pose.position, quat=wxyz(pose), fovy=config.cameras[name].fovy
         )

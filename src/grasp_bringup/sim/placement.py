@@ -13,6 +13,7 @@ Array = NDArray[np.float64]
 TRIES = 60
 SPACING = 0.01  # [m] between the surface points that stand for an object
 CELL = 0.005  # [m] of the occupancy grid
+_STRIDE = 1 << 16  # packs two small integers into one
 STACK_HEIGHT = 0.06  # [m] by which an object that finds no free place is dropped from higher
 
 
@@ -25,10 +26,11 @@ class Floor:
         self._margin = int(np.ceil((gap + SPACING / 2) / CELL))
         self._taken = np.zeros(tuple(np.ceil(2 * self._half / CELL).astype(int) + 1), dtype=bool)
 
-    def is_free(self, points: Array) -> bool:
-        """Return whether no cell under `points`, shape (N, 2), is taken."""
+    def are_free(self, points: Array) -> NDArray[np.bool_]:
+        """Return for each row of `points`, shape (T, N, 2), whether no cell under it is taken, shape (T,)."""
         i, j = self._cells(points)
-        return not bool(self._taken[i, j].any())
+        free: NDArray[np.bool_] = np.logical_not(self._taken[i, j].any(axis=-1))
+        return free
 
     def take(self, points: Array) -> None:
         """Mark the cells around `points`, shape (N, 2)."""
@@ -41,9 +43,8 @@ class Floor:
 
     def _cells(self, points: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         cells = np.rint((points + self._half) / CELL).astype(np.int64)
-        high = np.array(self._taken.shape) - 1
-        clipped = np.clip(cells, 0, high)
-        return clipped[:, 0], clipped[:, 1]
+        last_i, last_j = (count - 1 for count in self._taken.shape)
+        return np.clip(cells[..., 0], 0, last_i), np.clip(cells[..., 1], 0, last_j)
 
 
 def place(
@@ -63,9 +64,9 @@ def place(
     poses: list[Pose] = []
     level = 0.0
     for shape in shapes:
-        outline = shape_points(shape, SPACING)[0][:, :2]
-        xy, yaw, free = _free_place(outline, floor, rng)
-        floor.take(_turned(outline, yaw) + xy)
+        outline = _footprint(shape)
+        xy, there, yaw, free = _free_place(outline, floor, rng)
+        floor.take(there)
         level += 0.0 if free else STACK_HEIGHT
         above = shape.height / 2 + float(rng.uniform(*drop_height)) + (0.0 if free else level)
         position = np.array(bin_config.centre) + np.array([xy[0], xy[1], above])
@@ -73,19 +74,27 @@ def place(
     return poses
 
 
-def _turned(outline: Array, yaw: float) -> Array:
+def _footprint(shape: Shape) -> Array:
+    """Return the points of a grid of SPACING under a shape, shape (N, 2)."""
+    cells = np.rint(shape_points(shape, SPACING)[0][:, :2] / SPACING).astype(np.int64)
+    unique = np.unique(cells[:, 0] * _STRIDE + cells[:, 1] + _STRIDE // 2)
+    return np.stack([unique // _STRIDE, unique % _STRIDE - _STRIDE // 2], axis=1) * SPACING
+
+
+def _turned(outline: Array, yaw: Array) -> Array:
+    """Turn points (N, 2) by headings (T,); shape (T, N, 2)."""
     c, s = np.cos(yaw), np.sin(yaw)
-    turned: Array = outline @ np.array([[c, s], [-s, c]])
+    rotations = np.stack([np.stack([c, s], axis=-1), np.stack([-s, c], axis=-1)], axis=-2)
+    turned: Array = outline @ rotations
     return turned
 
 
-def _free_place(outline: Array, floor: Floor, rng: np.random.Generator) -> tuple[Array, float, bool]:
-    """Return a position within the walls, a heading, and whether nothing else lies there."""
-    for _ in range(TRIES):
-        yaw = float(rng.uniform(-np.pi, np.pi))
-        turned = _turned(outline, yaw)
-        low, high = -floor.room - turned.min(axis=0), floor.room - turned.max(axis=0)
-        xy = rng.uniform(low, high)
-        if floor.is_free(turned + xy):
-            return xy, yaw, True
-    return xy, yaw, False
+def _free_place(outline: Array, floor: Floor, rng: np.random.Generator) -> tuple[Array, Array, float, bool]:
+    """Return position, outline there and heading within the walls, and whether nothing else lies there."""
+    yaw = rng.uniform(-np.pi, np.pi, size=TRIES)
+    turned = _turned(outline, yaw)
+    low, high = -floor.room - turned.min(axis=1), floor.room - turned.max(axis=1)
+    xy = rng.uniform(low, high)
+    free = floor.are_free(turned + xy[:, None, :])
+    chosen = int(np.argmax(free))  # the first free one, or 0
+    return xy[chosen], turned[chosen] + xy[chosen], float(yaw[chosen]), bool(free[chosen])

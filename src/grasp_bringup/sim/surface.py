@@ -27,11 +27,13 @@ def part_points(part: Part, spacing: float) -> Points:
 
 
 def _steps(half: float, spacing: float) -> Array:
-    return np.linspace(-half, half, max(2, int(np.ceil(2 * half / spacing)) + 1))
+    count = max(1, int(np.ceil(2 * half / spacing)))
+    return np.asarray(np.arange(count + 1) * (2 * half / count) - half, dtype=np.float64)
 
 
 def _angles(radius: float, spacing: float) -> Array:
-    return np.linspace(0, 2 * np.pi, max(12, int(2 * np.pi * radius / spacing)), endpoint=False)
+    count = max(12, int(2 * np.pi * radius / spacing))
+    return np.asarray(np.arange(count) * (2 * np.pi / count), dtype=np.float64)
 
 
 def _box(size: tuple[float, ...], spacing: float) -> Points:
