@@ -4,8 +4,11 @@ import sys
 from collections.abc import Callable
 from typing import TypeVar
 
+import numpy as np
 import rclpy
+from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from geometry_msgs.msg import Point, PoseStamped, Quaternion
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -14,6 +17,7 @@ from std_msgs.msg import Header
 
 from qtopt_policy import topics
 from qtopt_policy.errors import QtoptError
+from qtopt_policy.geometry import Array, Pose
 
 SENSOR_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 LATEST_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.RELIABLE)
@@ -44,6 +48,31 @@ def status(name: str, level: bytes, message: str, values: dict[str, object]) -> 
 def as_dict(message: DiagnosticStatus) -> dict[str, str]:
     """Return the key-value pairs of a DiagnosticStatus."""
     return {pair.key: pair.value for pair in message.values}
+
+
+def nanoseconds(stamp: Time) -> int:
+    """Return a message's stamp as whole nanoseconds (exact, unlike seconds as a float)."""
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+
+
+def time_message(stamp: int) -> Time:
+    """Return the message of a stamp in [ns]."""
+    return Time(sec=stamp // 1_000_000_000, nanosec=stamp % 1_000_000_000)
+
+
+def pose_message(pose: Pose, frame: str, stamp: Time) -> PoseStamped:
+    """Build a PoseStamped."""
+    message = PoseStamped()
+    message.header.stamp, message.header.frame_id = stamp, frame
+    message.pose.position = Point(**dict(zip("xyz", pose.position.tolist(), strict=True)))
+    message.pose.orientation = Quaternion(**dict(zip("xyzw", pose.quaternion.tolist(), strict=True)))
+    return message
+
+
+def pose_values(message: PoseStamped) -> Array:
+    """Return x y z qx qy qz qw as they came, unchecked, shape (7,)."""
+    p, q = message.pose.position, message.pose.orientation
+    return np.array([p.x, p.y, p.z, q.x, q.y, q.z, q.w], dtype=np.float64)
 
 
 class BaseNode(LifecycleNode):
