@@ -91,6 +91,7 @@ class SceneConfig:
 
     Attributes:
         splits: `train`, `test`: object families and seeds, both disjoint.
+        evaluation_seeds: the first seeds of every split are kept for evaluation: GraspEnv draws later ones.
         object_count: least and largest number of objects.
         sizes: of the objects.
         density: [kg/m^3].
@@ -108,6 +109,7 @@ class SceneConfig:
 
     splits: dict[str, SplitConfig]
     cameras: dict[str, CameraSpec]
+    evaluation_seeds: int = 10_000
     object_count: tuple[int, int] = (1, 10)
     sizes: SizeRanges = field(default_factory=SizeRanges)
     density: Range = (150.0, 700.0)
