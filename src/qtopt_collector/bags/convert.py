@@ -38,7 +38,7 @@ def write_episode(
         BagError: the episode exists already, or the disk refuses.
     """
     given = {signal.topic for signal in signals}
-    own = (signal for signal in _signals(episode, base_frame) if signal.topic not in given)
+    own = (signal for signal in episode_signals(episode, base_frame) if signal.topic not in given)
     writer = EpisodeWriter(bags, episode.info)
     writer.set_camera(episode.camera)
     for signal in sorted([*signals, *own], key=lambda signal: signal.time):
@@ -46,7 +46,8 @@ def write_episode(
     return writer.close(episode.info)
 
 
-def _signals(episode: Episode, base_frame: str) -> Iterator[Signal]:
+def episode_signals(episode: Episode, base_frame: str) -> Iterator[Signal]:
+    """Return what an episode's arrays hold as messages, in the order of the steps."""
     steps, camera_frame = episode.steps, f"{episode.camera.mount}_camera"
     frame = str(episode.info.mdp.get("action_frame", ""))
     for row, record in enumerate(step_records(steps, episode.info.episode_id)):

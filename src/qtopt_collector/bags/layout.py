@@ -4,11 +4,12 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import yaml
 
-from qtopt_collector.bags.schema import TYPESTORE, TopicSpec
+from qtopt_collector.bags.schema import SCHEMA_VERSION, TYPESTORE, TopicSpec
 from qtopt_policy.errors import BagError
 
 METADATA = "metadata.yaml"
@@ -16,7 +17,12 @@ METADATA_VERSION = 9
 REPAIRING = ".repairing"  # suffix of a copy under way; worthless after a crash
 
 
-class _PlainDumper(yaml.SafeDumper):
+# libyaml is ten times faster; PyYAML's wheels have it, a build from source may not.
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+class _PlainDumper(_Dumper):  # type: ignore[misc, valid-type]  # chosen at run time
     """Repeats equal values instead of writing YAML anchors, which not every reader follows."""
 
     def ignore_aliases(self, data: object) -> bool:
@@ -25,7 +31,7 @@ class _PlainDumper(yaml.SafeDumper):
 
 def dump_yaml(value: object) -> str:
     """Return YAML text in block style, keys in their order."""
-    return yaml.dump(value, Dumper=_PlainDumper, sort_keys=False)
+    return str(yaml.dump(value, Dumper=_PlainDumper, sort_keys=False))
 
 
 def mcap_path(bag: Path) -> Path:
@@ -88,6 +94,12 @@ def episode_name(prefix: str, number: int) -> str:
     return f"{prefix}_{number:06d}"
 
 
+@lru_cache
+def qos_text(spec: TopicSpec) -> str:
+    """Return the offered QoS of a topic as the text that MCAP channels carry."""
+    return dump_yaml(qos_profiles(spec)).strip()
+
+
 def qos_profiles(spec: TopicSpec) -> list[dict[str, object]]:
     """Return the offered QoS of a topic as rosbag2 version 9 writes it."""
     forever = {"sec": 9223372036, "nsec": 854775807}
@@ -107,7 +119,7 @@ def qos_profiles(spec: TopicSpec) -> list[dict[str, object]]:
 
 
 @dataclass(frozen=True)
-class Contents:
+class Summary:
     """What metadata.yaml says of a bag: first and last log time [ns], messages per topic, custom data."""
 
     start: int
@@ -116,7 +128,13 @@ class Contents:
     custom: Mapping[str, str]
 
 
-def write_metadata(bag: Path, contents: Contents, specs: Sequence[TopicSpec]) -> None:
+def custom_data(outcome: Mapping[str, str]) -> dict[str, str]:
+    """Return what metadata.yaml tells at a glance, from the values of collector/outcome."""
+    keys = ("episode_id", "success", "end_reason", "steps")
+    return {key: outcome[key] for key in keys} | {"schema_version": str(SCHEMA_VERSION)}
+
+
+def write_metadata(bag: Path, summary: Summary, specs: Sequence[TopicSpec]) -> None:
     """Write metadata.yaml, whole or not at all; it marks the bag as closed.
 
     Raises:
@@ -124,20 +142,20 @@ def write_metadata(bag: Path, contents: Contents, specs: Sequence[TopicSpec]) ->
     """
     file = mcap_path(bag).name
     times = {
-        "starting_time": {"nanoseconds_since_epoch": contents.start},
-        "duration": {"nanoseconds": contents.end - contents.start},
-        "message_count": sum(contents.counts.values()),
+        "starting_time": {"nanoseconds_since_epoch": summary.start},
+        "duration": {"nanoseconds": summary.end - summary.start},
+        "message_count": sum(summary.counts.values()),
     }
     information = {
         "version": METADATA_VERSION,
         "storage_identifier": "mcap",
         **times,
-        "topics_with_message_count": [_topic_entry(spec, contents.counts[spec.name]) for spec in specs],
+        "topics_with_message_count": [_topic_entry(spec, summary.counts[spec.name]) for spec in specs],
         "compression_format": "",
         "compression_mode": "",
         "relative_file_paths": [file],
         "files": [{"path": file, **times}],
-        "custom_data": dict(contents.custom),
+        "custom_data": dict(summary.custom),
         "ros_distro": "rosbags",
     }
     text = dump_yaml({"rosbag2_bagfile_information": information})
@@ -173,14 +191,15 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def message_count(bag: Path) -> int:
-    """Return the number of messages that metadata.yaml promises.
+def read_metadata(bag: Path) -> tuple[int, dict[str, str]]:
+    """Return the number of messages that metadata.yaml promises, and its custom data.
 
     Raises:
         BagError: metadata.yaml cannot be read.
     """
     path = bag / METADATA
     try:
-        return int(yaml.safe_load(path.read_text())["rosbag2_bagfile_information"]["message_count"])
+        information = yaml.load(path.read_text(), _Loader)["rosbag2_bagfile_information"]
+        return int(information["message_count"]), dict(information.get("custom_data") or {})
     except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise BagError(f"{path}: cannot be read: {error}") from error

@@ -128,7 +128,7 @@ def _check_topics(contents: Contents) -> None:
 
 
 def _check_count(bag: Path, contents: Contents) -> None:
-    promised, found = layout.message_count(bag), sum(map(len, contents.entries.values()))
+    promised, found = layout.read_metadata(bag)[0], sum(map(len, contents.entries.values()))
     if promised != found:
         raise BagError(f"{contents.path}: {found} messages, {layout.METADATA} says {promised}")
 
@@ -165,14 +165,18 @@ def read_steps(contents: Contents) -> list[StepRecord]:
 
 
 def read_episode(path: Path) -> Episode:
-    """Read a closed bag as an episode.
+    """Read a closed bag as an episode; errors as `open_bag` and `build_episode`."""
+    return build_episode(open_bag(path))
+
+
+def build_episode(contents: Contents) -> Episode:
+    """Return the episode that lies in a file's contents.
 
     The last step of an aborted episode is never terminal, whatever the policy thought.
 
     Raises:
-        BagError: as `open_bag`, or a step record, image or metadata record is missing or wrong.
+        BagError: a step record, image or metadata record is missing or wrong.
     """
-    contents = open_bag(path)
     info, camera, steps = read_info(contents), read_camera(contents), read_steps(contents)
     if any(step.episode_id != info.episode_id for step in steps):
         names = sorted({step.episode_id for step in steps})

@@ -6,6 +6,7 @@ version 9). Messages lie unchunked in the order of their log time. Message defin
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 
 from rosbags.serde import SerdeError
 from rosbags.typesys import Stores, get_typestore
@@ -15,6 +16,9 @@ from qtopt_policy.errors import BagError
 
 SCHEMA_VERSION = 1
 TYPESTORE = get_typestore(Stores.ROS2_KILTED)
+
+# A JointState of rclpy with three empty sequences is 12 bytes longer than its fields.
+MAX_SLACK = 16
 
 # Names of MCAP metadata records. The last record of a name counts, so what is known early is on disk early.
 INFO_RECORD = "qtopt_episode"  # one key per field of EpisodeInfo as JSON, and schema_version
@@ -78,6 +82,7 @@ def lookup(topic: str) -> TopicSpec:
     return SPECS[topic]
 
 
+@lru_cache
 def message_definition(kind: str) -> bytes:
     """Return the ROS 2 message definition of a type with all types that it uses."""
     return TYPESTORE.generate_msgdef(kind, ros_version=2)[0].encode()
@@ -88,25 +93,23 @@ def serialize(message: object, kind: str) -> bytes:
     return bytes(TYPESTORE.serialize_cdr(message, kind))
 
 
+def canonical(cdr: bytes, kind: str) -> bytes:
+    """Return the same message as rosbags serialises it; errors as `deserialize`.
+
+    rclpy leaves bytes of no meaning between the fields and, where sequences are empty, after the last one:
+    its middleware reserves room for their alignment. rosbags' reader refuses the latter.
+    """
+    return serialize(deserialize(cdr, kind), kind)
+
+
 def deserialize(cdr: bytes, kind: str) -> object:
-    """Return the rosbags message object of CDR bytes; errors as `without_padding`."""
-    return _decode(cdr, kind)[0]
+    """Return the rosbags message object of CDR bytes.
 
-
-def without_padding(cdr: bytes, kind: str) -> bytes:
-    """Return CDR bytes without the padding that rclpy leaves at the end of some messages.
-
-    A JointState that ends in an empty sequence carries up to 8 bytes more than its fields; rosbags and
-    other readers refuse it.
+    A few bytes more than the fields take are accepted (see `canonical`).
 
     Raises:
         BagError: the bytes are not a message of that type.
     """
-    end = _decode(cdr, kind)[1]
-    return cdr[:2] + b"\x00\x00" + cdr[4:end]  # the last two bytes of the CDR header count the padding
-
-
-def _decode(cdr: bytes, kind: str) -> tuple[object, int]:
     if cdr[:2] != b"\x00\x01":
         raise BagError(f"{kind}: not little-endian CDR: {cdr[:4].hex()}")
     definition = TYPESTORE.get_msgdef(kind)
@@ -114,6 +117,6 @@ def _decode(cdr: bytes, kind: str) -> tuple[object, int]:
         message, end = definition.deserialize_cdr_le(memoryview(cdr)[4:], 0, definition.cls, TYPESTORE)
     except (SerdeError, struct.error, ValueError, IndexError) as error:
         raise BagError(f"{kind}: {len(cdr)} bytes are not such a message: {error}") from error
-    if end + 4 > len(cdr) or len(cdr) - end - 4 > 8:
+    if not 0 <= len(cdr) - end - 4 <= MAX_SLACK:
         raise BagError(f"{kind}: {len(cdr)} bytes, its fields take {end + 4}")
-    return message, end + 4
+    return message

@@ -75,8 +75,7 @@ class EpisodeWriter:
         }
         channels = {}
         for spec in schema.TOPICS:
-            qos = layout.dump_yaml(layout.qos_profiles(spec)).strip()
-            metadata = {"offered_qos_profiles": qos}
+            metadata = {"offered_qos_profiles": layout.qos_text(spec)}
             channels[spec.name] = self._mcap.register_channel(
                 f"/{spec.name}", "cdr", ids[spec.kind], metadata
             )
@@ -110,7 +109,7 @@ class EpisodeWriter:
         Args:
             topic: relative name, one of the schema's.
             time: of reception [ns].
-            cdr: message without trailing padding (schema.without_padding).
+            cdr: message as rosbags serialises it (schema.canonical).
 
         Raises:
             BagError: unknown topic, or the disk refuses (full, for example).
@@ -146,9 +145,9 @@ class EpisodeWriter:
             BagError: the disk refuses; what was written stays and can be repaired.
         """
         values = records.outcome_values(info, self.steps, self.bag.name, extra or {})
+        self.annotate(schema.INFO_RECORD, records.encode_info(info))
         self.write(topics.OUTCOME, self._last, messages.diagnostics("outcome", values, self._last))
         with self._disk():
-            self._mcap.add_metadata(schema.INFO_RECORD, records.encode_info(info))
             self._mcap.finish()
             self._stream.flush()
             os.fsync(self._stream.fileno())
@@ -160,10 +159,8 @@ class EpisodeWriter:
         final = layout.mcap_path(self.bag)
         if self.path != final:
             self.path.replace(final)
-        keys = ("episode_id", "success", "end_reason", "steps")
-        custom = {key: values[key] for key in keys} | {"schema_version": str(schema.SCHEMA_VERSION)}
-        contents = layout.Contents(self._start, self._last, self._counts, custom)
-        layout.write_metadata(self.bag, contents, schema.TOPICS)
+        summary = layout.Summary(self._start, self._last, self._counts, layout.custom_data(values))
+        layout.write_metadata(self.bag, summary, schema.TOPICS)
 
     def abandon(self) -> None:
         """Let go of the file as it is: torn, for `repair` to mend."""
@@ -181,7 +178,8 @@ class EpisodeWriter:
             if hasattr(self, "_stream"):
                 self.abandon()
             raise BagError(
-                f"{self.path}: cannot be written: {error.strerror}. {self.steps} complete steps are on disk "
+                f"{self.path}: cannot be written: {error.strerror or error}. "
+                f"{self.steps} complete steps are on disk "
                 "(mend the bag with `qtopt bags repair`), and all closed bags are whole"
             ) from error
         except ValueError as error:  # what Python's files raise once they are closed
