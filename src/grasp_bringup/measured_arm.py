@@ -1,0 +1,64 @@
+"""Where the arm really is: joint states in, tool pose and speeds out."""
+
+import numpy as np
+
+from grasp_bringup.kinematics import Kinematics
+from grasp_bringup.wish import Finding
+from qtopt_policy.geometry import Pose
+from qtopt_policy.joint_buffer import JointBuffer, JointSnapshot
+from qtopt_policy.limits import Limits
+
+
+class MeasuredArm:
+    """Merges joint states and computes the tool pose whenever all arm joints are newer than before."""
+
+    def __init__(self, kinematics: Kinematics, limits: Limits, overspeed: float) -> None:
+        self._kinematics = kinematics
+        self._limits = limits
+        self._overspeed = overspeed
+        self._joints = JointBuffer()
+        self._snapshot: JointSnapshot | None = None
+        self.tool_pose: Pose | None = None
+
+    def update(
+        self, names: list[str], position: list[float], velocity: list[float], stamp: int, steady: float
+    ) -> tuple[Pose, int] | None:
+        """Merge one message; return the tool pose and its stamp [ns] if every arm joint is newer.
+
+        Raises:
+            ShapeError: the message cannot be used.
+        """
+        self._joints.update(names, position, velocity, [], stamp, steady)
+        snapshot = self._joints.snapshot(self._kinematics.joints)
+        if snapshot is None or (self._snapshot is not None and snapshot.stamp == self._snapshot.stamp):
+            return None
+        self._snapshot = snapshot
+        self.tool_pose = self._kinematics.forward(snapshot.position)
+        return self.tool_pose, snapshot.stamp
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Arm joints that no joint state has held yet."""
+        return self._joints.missing(self._kinematics.joints)
+
+    def silent(self, since: float) -> tuple[str, ...]:
+        """Return the arm joints without a reading after the steady time `since` [s]."""
+        return self._joints.older_than(self._kinematics.joints, since)
+
+    def too_fast(self) -> Finding | None:
+        """Return a finding if the tool or a joint is faster than the executor may make it.
+
+        Drivers that send no velocities are not checked.
+        """
+        snapshot = self._snapshot
+        if snapshot is None or not np.isfinite(snapshot.velocity).all():
+            return None
+        speed = float(np.linalg.norm(self._kinematics.jacobian(snapshot.position)[:3] @ snapshot.velocity))
+        if speed > self._overspeed * self._limits.max_tool_speed:
+            return Finding("tool_speed", f"tool at {speed:.3f} m/s, limit {self._limits.max_tool_speed} m/s")
+        allowed = self._limits.joint_speed_fraction * self._kinematics.velocity_limits
+        worst = int((np.abs(snapshot.velocity) / allowed).argmax())
+        if abs(snapshot.velocity[worst]) > self._overspeed * allowed[worst]:
+            found = f"{self._kinematics.joints[worst]} at {snapshot.velocity[worst]:.3f} rad/s"
+            return Finding("joint_speed", f"{found}, limit {allowed[worst]:.3f} rad/s")
+        return None

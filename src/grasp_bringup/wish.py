@@ -1,0 +1,67 @@
+"""A wish for a tool pose as it arrives, and whether it may be looked at."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qtopt_policy.geometry import Pose
+from qtopt_policy.limits import Limits
+from qtopt_policy.topics import Owner
+
+NANOSECOND = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Wish:
+    """One message on policy/target_pose or collector/target_pose, unchecked.
+
+    Attributes:
+        source: whose topic it came on.
+        frame: frame_id of its header.
+        stamp: of its header [ns].
+        values: x y z qx qy qz qw, shape (7,).
+    """
+
+    source: Owner
+    frame: str
+    stamp: int
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A check or limit that fired: its name, as the counters have it, and the values that were found."""
+
+    name: str
+    detail: str
+
+
+def malformed(wish: Wish, base_frame: str) -> Finding | None:
+    """Return why a wish is not a tool pose in the base frame, or None if it is one."""
+    if wish.frame != base_frame:
+        return Finding("frame", f"frame_id '{wish.frame}', expected '{base_frame}'")
+    if not np.isfinite(wish.values).all():
+        return Finding("not_finite", f"pose {wish.values.tolist()}")
+    if float(np.linalg.norm(wish.values[3:])) < 1e-6:
+        return Finding("zero_quaternion", f"orientation {wish.values[3:].tolist()}")
+    return None
+
+
+def untimely(wish: Wish, now: int, max_age: float, max_lead: float) -> Finding | None:
+    """Return why a wish's stamp does not fit to `now` [ns], or None if it does."""
+    age = (now - wish.stamp) * NANOSECOND
+    if age > max_age:
+        return Finding("stale", f"stamp {age:.3f} s old, at most {max_age} s")
+    if -age > max_lead:
+        return Finding("future", f"stamp {-age:.3f} s ahead, at most {max_lead} s")
+    return None
+
+
+def too_far(measured: Pose, target: Pose, limits: Limits) -> Finding | None:
+    """Return a finding if `target` is more than one step away from the measured pose."""
+    distance, angle = measured.distance(target), measured.angle(target)
+    if distance > limits.max_step_length or angle > limits.max_step_yaw:
+        allowed = f"one step is {limits.max_step_length} m and {limits.max_step_yaw} rad"
+        return Finding("far_after_resume", f"{distance:.3f} m and {angle:.3f} rad away, {allowed}")
+    return None

@@ -1,0 +1,328 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from grasp_bringup.guard import Guard, GuardConfig, Verdict
+from grasp_bringup.kinematics import Kinematics
+from grasp_bringup.wish import Wish
+from qtopt_policy.errors import ConfigError, UnknownNameError
+from qtopt_policy.geometry import Array, Pose, multiply, pointing_down
+from qtopt_policy.limits import Limits
+from qtopt_policy.topics import Owner
+from support.arms import ARM_JOINTS, HOME, arm_urdf
+
+KINEMATICS = Kinematics(arm_urdf(), "base_link", "tcp", ARM_JOINTS)
+START = pointing_down(np.array([0.0, 0.0, 0.2]), 0.0)
+START_Q = KINEMATICS.solve(START, HOME).q
+LIMITS = Limits((-0.15, -0.15, 0.0), (0.15, 0.15, 0.4), tip_offset=0.025)
+SECOND = 1_000_000_000
+
+
+class Bench:
+    """A guard with a clock: ROS time and steady time run together unless a test says otherwise."""
+
+    def __init__(self, config: GuardConfig | None = None, owner: Owner = "policy") -> None:
+        self.guard = Guard(KINEMATICS, LIMITS, "base_link", config or GuardConfig(require_arming=False))
+        self.time = 100.0
+        self.measure()
+        self.beat()
+        self.guard.set_owner(owner, self.now)
+        self.time += 0.01
+
+    @property
+    def now(self) -> int:
+        return round(self.time * SECOND)
+
+    def measure(self, q: Array = START_Q, velocity: Array | None = None) -> tuple[Pose, int] | None:
+        speed = [] if velocity is None else velocity.tolist()
+        return self.guard.joint_state(list(ARM_JOINTS), q.tolist(), speed, self.now, self.time)
+
+    def beat(self) -> None:
+        for owner in ("policy", "collector"):
+            self.guard.heartbeat(owner, self.time)
+
+    def live(self, duration: float, *, joints: bool = True, beats: bool = True) -> None:
+        for _ in range(round(duration / 0.05)):
+            self.time += 0.05
+            if joints:
+                self.measure()
+            if beats:
+                self.beat()
+            self.guard.check(self.now, self.time, simulated=False)
+
+    def ask(
+        self, target: Pose, source: Owner = "policy", age: float = 0.0, frame: str = "base_link"
+    ) -> Verdict:
+        stamp = self.now - round(age * SECOND)
+        return self.guard.wish(Wish(source, frame, stamp, target.as_array()), self.now, self.time)
+
+
+def near(x: float = 0.03, y: float = 0.0, z: float = 0.0, yaw: float = 0.0) -> Pose:
+    return pointing_down(START.position + np.array([x, y, z]), yaw)
+
+
+def refusal(verdict: Verdict) -> str:
+    assert verdict.target is None
+    assert verdict.refusal is not None
+    return verdict.refusal.name
+
+
+def test_wish_of_the_owner_within_the_limits_passes_unchanged() -> None:
+    bench = Bench()
+    verdict = bench.ask(near())
+    assert verdict.target is not None
+    assert verdict.target.distance(near()) < 1e-12
+    assert verdict.limits == ()
+    assert not bench.guard.state.holding
+
+
+@pytest.mark.parametrize(
+    ("target", "limit"),
+    [
+        (near(0.12), "step_length"),
+        (near(yaw=1.0), "step_yaw"),
+        (near(0.0, 0.0, -0.5), "step_length"),
+    ],
+)
+def test_wish_beyond_a_step_is_clipped_and_counted_with_its_values(target: Pose, limit: str) -> None:
+    bench = Bench()
+    verdict = bench.ask(target)
+    assert limit in verdict.limits
+    assert verdict.target is not None
+    assert verdict.target.distance(START) <= LIMITS.max_step_length + 1e-6
+    assert verdict.target.angle(START) <= LIMITS.max_step_yaw + 1e-6
+    assert bench.guard.fired[limit] == 1
+    assert "asked" in bench.guard.details[limit]
+
+
+def test_wish_out_of_the_box_ends_at_its_wall() -> None:
+    bench = Bench()
+    q = KINEMATICS.solve(pointing_down(np.array([0.14, 0.0, 0.2]), 0.0), START_Q).q
+    bench.measure(q)
+    verdict = bench.ask(pointing_down(np.array([0.19, 0.0, 0.2]), 0.0))
+    assert verdict.limits == ("workspace",)
+    assert verdict.target is not None
+    assert verdict.target.position[0] == pytest.approx(0.15)
+
+
+def test_wish_into_the_table_ends_at_the_clearance() -> None:
+    bench = Bench()
+    bench.measure(KINEMATICS.solve(pointing_down(np.array([0.0, 0.0, 0.05]), 0.0), START_Q).q)
+    verdict = bench.ask(pointing_down(np.array([0.0, 0.0, 0.01]), 0.0))
+    assert verdict.limits == ("table_clearance",)
+    assert verdict.target is not None
+    assert verdict.target.position[2] == pytest.approx(0.03)
+
+
+def test_tilted_wish_is_refused() -> None:
+    tilt = np.array([0.0, np.sin(0.4), 0.0, np.cos(0.4)])
+    assert refusal(Bench().ask(Pose(START.position, multiply(tilt, START.quaternion)))) == "tilt"
+
+
+def test_wish_of_another_than_the_owner_is_refused() -> None:
+    assert refusal(Bench(owner="collector").ask(near())) == "not_owner"
+
+
+def test_nobody_moves_the_arm_without_an_owner() -> None:
+    bench = Bench(owner="none")
+    assert refusal(bench.ask(near())) == "not_owner"
+    assert bench.guard.state.reason == "no owner"
+
+
+def test_wish_in_another_frame_is_refused_by_name() -> None:
+    bench = Bench()
+    assert refusal(bench.ask(near(), frame="tcp")) == "frame"
+    assert "'tcp'" in bench.guard.details["frame"]
+
+
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [([np.nan, 0, 0, 1, 0, 0, 0], "not_finite"), ([0, 0, 0.2, 0, 0, 0, 0], "zero_quaternion")],
+)
+def test_wish_that_is_no_pose_is_refused(values: list[float], name: str) -> None:
+    bench = Bench()
+    wish = Wish("policy", "base_link", bench.now, np.array(values, dtype=np.float64))
+    assert refusal(bench.guard.wish(wish, bench.now, bench.time)) == name
+
+
+@pytest.mark.parametrize(("age", "name"), [(0.3, "stale"), (-0.3, "future"), (100.0, "stale")])
+def test_wish_with_a_stamp_out_of_its_time_is_refused(age: float, name: str) -> None:
+    assert refusal(Bench().ask(near(), age=age)) == name
+
+
+def test_change_of_owner_holds_until_a_wish_stamped_after_it() -> None:
+    bench = Bench()
+    bench.ask(near())
+    bench.guard.set_owner("collector", bench.now)
+    assert bench.guard.state.reason == "owner changed"
+    assert refusal(bench.ask(near(), "collector")) == "before_change"
+    bench.time += 0.01
+    assert bench.ask(near(), "collector").target is not None
+    assert not bench.guard.state.holding
+
+
+def test_unknown_owner_is_refused_with_the_valid_ones() -> None:
+    with pytest.raises(UnknownNameError, match=r"'me'.*collector, none, policy"):
+        Bench().guard.set_owner("me", 0)
+
+
+def test_unarmed_arm_gets_nothing_but_the_wish_is_checked_and_logged() -> None:
+    bench = Bench(GuardConfig())
+    verdict = bench.ask(near(0.12))
+    assert refusal(verdict) == "not_armed"
+    assert bench.guard.fired["step_length"] == 1
+    assert "dry run" in bench.guard.details["not_armed"]
+    assert bench.guard.state.reason == "not armed"
+
+
+def test_new_guard_is_disarmed_and_without_owner() -> None:
+    guard = Guard(KINEMATICS, LIMITS, "base_link")
+    assert not guard.state.armed
+    assert guard.state.owner == "none"
+
+
+def test_arming_lets_only_near_wishes_stamped_later_begin() -> None:
+    bench = Bench(GuardConfig())
+    bench.guard.arm(True, bench.now)
+    assert refusal(bench.ask(near())) == "before_change"
+    bench.time += 0.01
+    assert refusal(bench.ask(near(0.1))) == "far_after_resume"
+    assert bench.ask(near()).target is not None
+    assert bench.ask(near(0.1)).target is not None
+
+
+def test_disarming_ends_motion_at_once() -> None:
+    bench = Bench()
+    bench.ask(near())
+    bench.guard.arm(False, bench.now)
+    assert refusal(bench.ask(near())) == "not_armed"
+
+
+def test_stop_refuses_everything_until_resumed() -> None:
+    bench = Bench()
+    bench.guard.stop("operator")
+    assert refusal(bench.ask(near())) == "stopped"
+    assert not bench.guard.gripper_wish("policy", bench.time)
+    assert bench.guard.resume(bench.now, bench.time) is None
+    bench.time += 0.01
+    assert bench.ask(near()).target is not None
+
+
+def test_after_a_resume_a_far_wish_is_refused_and_a_near_one_accepted() -> None:
+    bench = Bench()
+    bench.guard.stop("operator")
+    bench.guard.resume(bench.now, bench.time)
+    bench.time += 0.01
+    assert refusal(bench.ask(near(0.1))) == "far_after_resume"
+    assert "0.100 m" in bench.guard.details["far_after_resume"]
+    assert bench.ask(near(0.06)).target is not None
+
+
+def test_silence_of_wishes_holds_and_the_next_wish_goes_on() -> None:
+    bench = Bench()
+    bench.ask(near())
+    bench.live(0.2)
+    assert not bench.guard.state.holding
+    bench.live(0.1)
+    assert bench.guard.state.reason == "no wish of policy"
+    assert bench.guard.fired["wish_timeout"] == 1
+    assert bench.ask(near()).target is not None
+
+
+def test_lost_heartbeat_holds_and_refuses_wishes() -> None:
+    bench = Bench()
+    bench.ask(near())
+    for _ in range(6):
+        bench.live(0.05, beats=False)
+        verdict = bench.ask(near())
+    assert refusal(verdict) == "heartbeat_timeout"
+    assert bench.guard.state.reason == "no heartbeat of policy"
+
+
+def test_silent_joint_stops_by_its_name_and_needs_a_resume() -> None:
+    bench = Bench()
+    for _ in range(5):
+        bench.time += 0.05
+        bench.guard.joint_state(["joint1"], [0.0], [], bench.now, bench.time)
+        bench.guard.check(bench.now, bench.time, simulated=False)
+    assert bench.guard.state.stopped
+    assert "joint2" in bench.guard.state.reason
+    assert "joint1," not in bench.guard.state.reason
+    found = bench.guard.resume(bench.now, bench.time)
+    assert found is not None
+    assert "joint2" in found.detail
+    bench.measure()
+    assert bench.guard.resume(bench.now, bench.time) is None
+
+
+def test_clock_that_stands_still_stops_a_simulated_arm() -> None:
+    bench = Bench()
+    frozen = bench.now
+    for _ in range(25):
+        bench.time += 0.05
+        bench.guard.joint_state(list(ARM_JOINTS), START_Q.tolist(), [], bench.now, bench.time)
+        bench.guard.check(frozen, bench.time, simulated=True)
+    assert "/clock" in bench.guard.state.reason
+    assert bench.guard.fired["clock_timeout"] == 1
+
+
+def test_overspeed_of_the_tool_stops() -> None:
+    bench = Bench()
+    bench.time += 0.01
+    bench.measure(START_Q, np.array([0.95, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]))
+    assert bench.guard.state.stopped
+    assert "m/s" in bench.guard.details["tool_speed"]
+
+
+def test_overspeed_of_a_joint_stops_by_its_name() -> None:
+    bench = Bench()
+    bench.time += 0.01
+    bench.measure(START_Q, np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 2.0]))
+    assert "joint7" in bench.guard.details["joint_speed"]
+
+
+def test_tool_pose_has_the_stamp_of_its_joint_state() -> None:
+    bench = Bench()
+    bench.time += 0.01
+    measured = bench.measure()
+    assert measured is not None
+    assert measured[1] == bench.now
+    assert measured[0].distance(START) < 1e-4
+
+
+def test_bad_joint_state_is_counted_and_dropped() -> None:
+    bench = Bench()
+    bad = START_Q.copy()
+    bad[3] = np.nan
+    bench.time += 0.01
+    assert bench.measure(bad) is None
+    assert "joint4" in bench.guard.details["joint_state"]
+    assert bench.guard.tool_pose is not None
+
+
+def test_wish_before_the_first_joint_state_names_the_missing_joints() -> None:
+    guard = Guard(KINEMATICS, LIMITS, "base_link", GuardConfig(require_arming=False))
+    guard.set_owner("policy", 0)
+    guard.heartbeat("policy", 0.0)
+    guard.joint_state(["joint1", "joint3"], [0.0, 0.0], [], 1, 0.0)
+    verdict = guard.wish(Wish("policy", "base_link", 1, near().as_array()), 1, 0.0)
+    assert refusal(verdict) == "no_joint_state"
+    assert "joint2" in guard.details["no_joint_state"]
+    assert "joint3" not in guard.details["no_joint_state"]
+
+
+def test_gripper_wish_counts_only_after_a_pose_wish_of_the_same_owner() -> None:
+    bench = Bench()
+    assert not bench.guard.gripper_wish("policy", bench.time)
+    bench.ask(near())
+    assert bench.guard.gripper_wish("policy", bench.time)
+    assert not bench.guard.gripper_wish("collector", bench.time)
+    bench.guard.set_owner("collector", bench.now)
+    assert not bench.guard.gripper_wish("collector", bench.time)
+    assert bench.guard.fired["gripper_refused"] == 3
+
+
+def test_impossible_threshold_is_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match="joint_timeout"):
+        replace(GuardConfig(), joint_timeout=0.0)
