@@ -5,12 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from policy_samples import make_observation
 from qtopt_policy.camera import Mount
 from qtopt_policy.errors import ShapeError
 from qtopt_policy.grasp_action import ActionFrame, GraspAction
 from qtopt_policy.networks.batch import ObservationBatch, from_observations
 from qtopt_policy.networks.hand import ACROSS, ALONG, PER_LAYER, POINTS, hand_points
+from support.policy_samples import make_observation
 
 MOUNTS: tuple[Mount, ...] = ("tool", "base")
 FRAMES: tuple[ActionFrame, ...] = ("tool", "base")

@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from policy_samples import make_observation, random_actions
 from qtopt_policy.camera import Mount
 from qtopt_policy.errors import ConfigError, UnknownKeyError
 from qtopt_policy.geometry import Pose
@@ -16,6 +15,7 @@ from qtopt_policy.mdp import MdpConfig
 from qtopt_policy.networks.batch import ObservationBatch, from_observations
 from qtopt_policy.networks.compact import Compact, CompactConfig, visible_pixels
 from qtopt_policy.networks.hand import POINTS
+from support.policy_samples import make_observation, random_actions
 
 MDP = MdpConfig()
 MOUNTS: tuple[Mount, ...] = ("tool", "base")

@@ -4,12 +4,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from policy_samples import make_observation, random_actions
 from qtopt_policy.errors import ConfigError, UnknownKeyError
 from qtopt_policy.mdp import MdpConfig
 from qtopt_policy.networks.batch import from_observations
 from qtopt_policy.networks.grasping44 import Grasping44
 from qtopt_policy.specs import ActionSpec, ContinuousDim, ObservationSpec
+from support.policy_samples import make_observation, random_actions
 
 MDP = MdpConfig(image_size=(472, 472))
 
