@@ -53,6 +53,8 @@ def _is_required(field: "dataclasses.Field[Any]") -> bool:
 
 def convert(value: object, hint: Any, where: str) -> Any:
     """Check `value` against a type hint and convert it (int to float, list to tuple, str to Path)."""
+    if hint is Any:
+        return value
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
         if value is None and type(None) in args:

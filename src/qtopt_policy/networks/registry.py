@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from qtopt_policy.errors import UnknownNameError
+from qtopt_policy.errors import ConfigError, UnknownNameError
 from qtopt_policy.networks.base import QNetwork
 from qtopt_policy.networks.compact import Compact
 from qtopt_policy.networks.grasping44 import Grasping44
@@ -33,3 +33,15 @@ def make_network(
     if name not in NETWORKS:
         raise UnknownNameError("network", name, NETWORKS)
     return NETWORKS[name].build(action_spec, observation_spec, config or {})
+
+
+def network_name(network: QNetwork) -> str:
+    """Return the name under which a network is registered.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    for name, kind in NETWORKS.items():
+        if type(network) is kind:
+            return name
+    raise ConfigError(f"{type(network).__name__} is not a registered network: {', '.join(NETWORKS)}")
