@@ -1,0 +1,112 @@
+"""Image augmentation of training batches; everything is off by default.
+
+Photometric changes as in QT-Opt's public preprocessors (tensor2robot, image_transformations.py: brightness
++-0.125, saturation and contrast 0.5 to 1.5, hue +-0.2, noise), each drawn per image. A shift moves the image
+and the camera model with it: cx' = cx + shift, so that what is projected stays where it is seen.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from qtopt_policy.errors import ConfigError
+from qtopt_policy.networks.batch import ObservationBatch
+
+# Luma and chroma of NTSC; a rotation of the chroma plane changes the hue, a scale the saturation.
+YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Ranges of the changes; 0 switches one off.
+
+    Attributes:
+        brightness: added to intensities in [0, 1], drawn from +-brightness.
+        contrast: factor about the image's mean, drawn from 1 +-contrast.
+        saturation: factor of the chroma, drawn from 1 +-saturation.
+        hue: rotation of the chroma in full turns, drawn from +-hue.
+        noise: standard deviation of Gaussian noise on intensities in [0, 1].
+        shift: in whole pixels along both axes, drawn from -shift..shift; edges are repeated.
+    """
+
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    hue: float = 0.0
+    noise: float = 0.0
+    shift: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("brightness", "hue", "noise", "shift"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"augmentation {name} {getattr(self, name)}: must not be negative")
+        for name in ("contrast", "saturation"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ConfigError(f"augmentation {name} {getattr(self, name)}: must be in [0, 1]")
+
+    @property
+    def photometric(self) -> bool:
+        """Whether intensities change at all."""
+        return any((self.brightness, self.contrast, self.saturation, self.hue, self.noise))
+
+
+def augment(batch: ObservationBatch, config: AugmentConfig, generator: torch.Generator) -> ObservationBatch:
+    """Return a batch with changed images (uint8 again) and, if they moved, changed intrinsics."""
+    if config.shift:
+        batch = _shift(batch, config.shift, generator)
+    if not config.photometric:
+        return batch
+    image = _photometric(batch.image.float() / 255.0, config, generator)
+    return replace(batch, image=(image * 255.0).round().clamp_(0.0, 255.0).to(torch.uint8))
+
+
+def _draw(count: int, reach: float, generator: torch.Generator, device: torch.device) -> Tensor:
+    uniform = torch.rand(count, 1, 1, 1, generator=generator, device=generator.device)
+    return ((2.0 * uniform - 1.0) * reach).to(device)
+
+
+def _photometric(image: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+    count, device = len(image), image.device
+    if config.brightness:
+        image = image + _draw(count, config.brightness, generator, device)
+    if config.saturation or config.hue:
+        scale = 1.0 + _draw(count, config.saturation, generator, device).flatten()
+        angle = 2.0 * math.pi * _draw(count, config.hue, generator, device).flatten()
+        image = torch.einsum("bij,bjhw->bihw", chroma_matrix(scale, angle), image)
+    if config.contrast:
+        mean = image.mean(dim=(1, 2, 3), keepdim=True)
+        image = mean + (image - mean) * (1.0 + _draw(count, config.contrast, generator, device))
+    if config.noise:
+        noise = torch.randn(image.shape, generator=generator, device=generator.device)
+        image = image + config.noise * noise.to(device)
+    return image
+
+
+def chroma_matrix(scale: Tensor, angle: Tensor) -> Tensor:
+    """Return the RGB matrices, shape (B, 3, 3), that scale saturation and turn the hue; greys stay."""
+    yiq = torch.tensor(YIQ, device=scale.device)
+    turn = torch.zeros(len(scale), 3, 3, device=scale.device)
+    turn[:, 0, 0] = 1.0
+    turn[:, 1, 1] = turn[:, 2, 2] = scale * angle.cos()
+    turn[:, 2, 1] = scale * angle.sin()
+    turn[:, 1, 2] = -turn[:, 2, 1]
+    matrix: Tensor = torch.linalg.inv(yiq) @ turn @ yiq
+    return matrix
+
+
+def _shift(batch: ObservationBatch, reach: int, generator: torch.Generator) -> ObservationBatch:
+    count, _, height, width = batch.image.shape
+    device = batch.image.device
+    moves = torch.randint(-reach, reach + 1, (count, 2), generator=generator, device=generator.device)
+    moves = moves.to(device)
+    # Pixel (v, u) of the new image shows (v - dv, u - du) of the old one, the nearest edge beyond it.
+    rows = (torch.arange(height, device=device) - moves[:, 1:]).clamp_(0, height - 1)
+    columns = (torch.arange(width, device=device) - moves[:, :1]).clamp_(0, width - 1)
+    index = torch.arange(count, device=device)[:, None, None]
+    pixels = batch.image.permute(0, 2, 3, 1)[index, rows[:, :, None], columns[:, None, :]]
+    intrinsics = batch.geometry.intrinsics + F.pad(moves.float(), (2, 0))
+    geometry = replace(batch.geometry, intrinsics=intrinsics)
+    return ObservationBatch(pixels.permute(0, 3, 1, 2), batch.vectors, geometry)

@@ -1,0 +1,143 @@
+"""Bellman labels (QT-Opt, 1806.10293, section 4.1), made apart from the gradient steps and cached.
+
+    V(s') = min_i Q_i(s', a*)   with   a* = argmax_a Q_1(s', a) by CEM, i = target 1, target 2
+    label = r + gamma V(s'), r alone at the end of an episode
+
+With n steps: label = sum_{k<n} gamma^k r_{t+k} + gamma^n V(s_{t+n}), or the rewards alone up to an end that
+comes sooner. The search is the one that drives the robot. Labels go stale as the targets move on; their age
+is known (Replay.value_step) and bounded by the relabelling ratio and the age limit.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from qtopt_learner.replay import Index, Replay
+from qtopt_learner.rows import observation_batch
+from qtopt_learner.targets import TargetNetworks
+from qtopt_policy.cem import CemConfig, maximise
+from qtopt_policy.errors import ConfigError
+from qtopt_policy.networks.batch import ObservationBatch
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class LabelConfig:
+    """How labels are made and how long they are used.
+
+    Attributes:
+        ratio: labels made per transition trained on.
+        block: labels made at a time.
+        age_limit: gradient steps after which a label is not used any more; None uses all.
+        cem: the search for V; smaller than the robot's, since it dominates a training step.
+        clipped: minimum over both targets (the paper's); False uses target 1 alone.
+        n_step: rewards summed before the bootstrap; above 1 is biased towards the policy of the data.
+        monte_carlo_bound: raise labels to the discounted return that the episode reached. Optimistic
+            where luck played a part.
+    """
+
+    ratio: float = 0.5
+    block: int = 192
+    age_limit: int | None = None
+    cem: CemConfig = field(default_factory=lambda: CemConfig(iterations=2, samples=16, elites=4))
+    clipped: bool = True
+    n_step: int = 1
+    monte_carlo_bound: bool = False
+
+    def __post_init__(self) -> None:
+        if self.ratio < 0.0 or self.block < 1 or self.n_step < 1:
+            raise ConfigError(f"labels: ratio {self.ratio}, block {self.block}, n_step {self.n_step}")
+        if self.age_limit is not None and self.age_limit < 1:
+            raise ConfigError(f"age_limit {self.age_limit}: must be at least 1 gradient step")
+
+
+@torch.no_grad()
+def state_values(
+    targets: TargetNetworks, batch: ObservationBatch, seeds: list[int], config: LabelConfig
+) -> Tensor:
+    """Return V of B states, in (0, 1), shape (B,)."""
+    found = maximise(targets.first, batch, seeds, config=config.cem)
+    if not config.clipped:
+        return found.value.sigmoid()
+    second: Tensor = targets.second(batch, found.best.unsqueeze(1)).squeeze(1)
+    return torch.minimum(found.value, second).sigmoid()
+
+
+@dataclass(frozen=True, eq=False)
+class Horizon:
+    """Where transitions bootstrap, by n-step rewards.
+
+    Attributes:
+        reward: discounted sum of the rewards up to there, shape (B,).
+        row: absolute number of the row whose state's value follows, shape (B,).
+        factor: discount of that value; 0 where the episode ends before, shape (B,).
+    """
+
+    reward: Floats
+    row: Index
+    factor: Floats
+
+
+def horizon(replay: Replay, rows: Index, n_step: int, discount: float) -> Horizon:
+    """Look n steps ahead, or up to the last row of the episode where that is nearer.
+
+    Args:
+        replay: holds the rows.
+        rows: transitions (Replay.is_transition) by absolute number.
+        n_step: see LabelConfig.
+        discount: gamma.
+    """
+    remaining, complete = replay.get("remaining", rows), replay.get("complete", rows)
+    terminal = complete & (remaining < n_step)
+    # A terminal end adds the last row's reward too; an aborted one bootstraps from the last row's state.
+    count = np.where(terminal, remaining + 1, np.minimum(n_step, remaining))
+    reward = np.zeros(len(rows), dtype=np.float64)
+    for k in range(min(n_step, int(count.max(initial=0)))):
+        counts = k < count
+        reward[counts] += discount**k * replay.get("reward", rows[counts] + k)
+    factor = np.where(terminal, 0.0, discount ** count.astype(np.float64))
+    row = rows + np.where(terminal, 0, count)
+    return Horizon(reward.astype(np.float32), row, factor.astype(np.float32))
+
+
+class Labeller:
+    """Makes the labels of transitions and trains on them: the Bellman updater.
+
+    Args:
+        targets: the networks that judge the next states.
+        config: see LabelConfig.
+        discount: gamma.
+        device: where the networks are.
+    """
+
+    def __init__(
+        self, targets: TargetNetworks, config: LabelConfig, discount: float, device: torch.device
+    ) -> None:
+        self._targets = targets
+        self._config = config
+        self._discount = discount
+        self._device = device
+
+    def label(self, replay: Replay, rows: Index, step: int, rng: np.random.Generator) -> None:
+        """Make and cache the labels of transitions; `step` is their date. Only open ends need a search."""
+        ahead = horizon(replay, rows, self._config.n_step, self._discount)
+        values = np.zeros(len(rows), dtype=np.float32)
+        opens = ahead.factor > 0.0
+        if opens.any():
+            batch = observation_batch(replay.gather(ahead.row[opens], ("image", "vectors", "geometry")))
+            seeds = rng.integers(0, 2**62, size=len(batch)).tolist()
+            found = state_values(self._targets, batch.to(self._device), seeds, self._config)
+            values[opens] = found.cpu().numpy()
+        replay.set_values(rows, values, step)
+
+    def targets_of(self, replay: Replay, rows: Index) -> Floats:
+        """Return what Q should be for labelled transitions, before clipping to [0, 1], shape (B,)."""
+        ahead = horizon(replay, rows, self._config.n_step, self._discount)
+        labels: Floats = ahead.reward + ahead.factor * replay.get("value", rows)
+        if self._config.monte_carlo_bound:
+            labels = np.fmax(labels, replay.get("mc_return", rows))
+        return labels

@@ -1,0 +1,85 @@
+"""All parameters of a training run in one frozen dataclass, saved beside its checkpoints."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from qtopt_learner.augment import AugmentConfig
+from qtopt_learner.labels import LabelConfig
+from qtopt_learner.losses import LossName
+from qtopt_learner.mixture import MixConfig
+from qtopt_learner.targets import TargetConfig
+from qtopt_policy.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class OptimiserConfig:
+    """How weights follow gradients.
+
+    Attributes:
+        name: `adamw` for short runs, `sgd` (with momentum) as in the paper.
+        learning_rate: 5e-4 for adamw; the paper's sgd has 1e-4 over 15 million steps.
+        final_share: of the learning rate left at the run's last step; it falls linearly.
+        weight_decay: the paper's L2 weight is 7e-5.
+        momentum: of sgd.
+        gradient_norm: longest gradient; a longer one is scaled down.
+    """
+
+    name: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: float = 5e-4
+    final_share: float = 1.0
+    weight_decay: float = 7e-5
+    momentum: float = 0.9
+    gradient_norm: float = 10.0
+
+    def __post_init__(self) -> None:
+        if not self.learning_rate > 0.0 or not 0.0 <= self.final_share <= 1.0:
+            raise ConfigError(f"learning_rate {self.learning_rate}, final_share {self.final_share}")
+        if not self.gradient_norm > 0.0:
+            raise ConfigError(f"gradient_norm {self.gradient_norm}: must be above 0")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run.
+
+    Attributes:
+        steps: gradient steps.
+        batch: transitions per step.
+        network: name in networks.registry.
+        network_config: parameters of the network.
+        loss: `cross_entropy` (the paper's) or `huber`.
+        optimiser, targets, labels, mix, augment: see there.
+        first_labels: labels made before the first gradient step.
+        replay_gb: cap of each replay, offline and online [GB].
+        log_every, checkpoint_every: gradient steps between.
+        threads: of torch on the CPU; 0 leaves torch's own choice.
+        device: `cpu`, `cuda`, `cuda:1`.
+        deterministic: resumes to the bit (one process, fixed threads, frozen data).
+        seed: of weights, batches, labels and augmentation.
+    """
+
+    steps: int = 20_000
+    batch: int = 192
+    network: str = "compact"
+    network_config: dict[str, int] = field(default_factory=dict)
+    loss: LossName = "cross_entropy"
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    targets: TargetConfig = field(default_factory=TargetConfig)
+    labels: LabelConfig = field(default_factory=LabelConfig)
+    mix: MixConfig = field(default_factory=MixConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    first_labels: int = 4096
+    replay_gb: float = 4.0
+    log_every: int = 100
+    checkpoint_every: int = 1000
+    threads: int = 2
+    device: str = "cpu"
+    deterministic: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "first_labels", "log_every", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} {getattr(self, name)}: must be at least 1")
+        if self.threads < 0 or (self.deterministic and self.threads == 0):
+            raise ConfigError(f"threads {self.threads}: deterministic training needs a fixed number")

@@ -1,0 +1,159 @@
+"""Gradient steps on labelled transitions, beside the labels that they need."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from qtopt_learner.augment import augment
+from qtopt_learner.labels import Floats, Labeller
+from qtopt_learner.losses import make_loss
+from qtopt_learner.mixture import draw, split
+from qtopt_learner.replay import Index, Replay
+from qtopt_learner.rows import Rows, observation_batch
+from qtopt_learner.sweep import Sweep
+from qtopt_learner.targets import TargetNetworks
+from qtopt_learner.train_config import OptimiserConfig, TrainConfig
+from qtopt_policy.networks.base import QNetwork
+
+INPUTS = ("image", "vectors", "geometry", "action")
+
+
+@dataclass(frozen=True, eq=False)
+class Experience:
+    """What is learned from: scripted or logged episodes, and the learner's own."""
+
+    offline: Replay
+    online: Replay
+
+    def replays(self) -> dict[str, Replay]:
+        """Return both by name."""
+        return {"offline": self.offline, "online": self.online}
+
+
+def make_optimiser(network: QNetwork, config: OptimiserConfig) -> torch.optim.Optimizer:
+    """Return the optimiser of a network's weights."""
+    if config.name == "sgd":
+        return torch.optim.SGD(
+            network.parameters(),
+            lr=config.learning_rate,
+            momentum=config.momentum,
+            weight_decay=config.weight_decay,
+        )
+    return torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+
+
+class Trainer:
+    """One network in training.
+
+    Args:
+        make: builds the network with fresh weights.
+        config: of the run.
+        experience: to learn from; may grow while training.
+        discount: gamma.
+    """
+
+    def __init__(
+        self, make: Callable[[], QNetwork], config: TrainConfig, experience: Experience, discount: float
+    ) -> None:
+        self.config = config
+        self.experience = experience
+        self.device = torch.device(config.device)
+        with torch.random.fork_rng():
+            torch.manual_seed(config.seed)
+            network = make()
+        self.network = network.to(self.device).train()
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.targets = TargetNetworks(self.network, config.targets.resolve(config.steps))
+        self.optimiser = make_optimiser(self.network, config.optimiser)
+        self.sweeps = {n: Sweep(r, config.seed) for n, r in experience.replays().items()}
+        self.rng = np.random.default_rng(config.seed)
+        self.generator = torch.Generator().manual_seed(config.seed)
+        self.step = 0
+        self.labels_made = 0
+        self.labels_due = 0.0
+        self._loss = make_loss(config.loss)
+        self._labeller = Labeller(self.targets, config.labels, discount, self.device)
+
+    def start(self) -> None:
+        """Make the labels that the first batches draw from; nothing to do in a resumed run."""
+        while self.step == 0 and self.labels_made < self.config.first_labels:
+            done = self.labels_made
+            for name, replay in self.experience.replays().items():
+                if self.labels_made < len(replay):
+                    self._relabel(name)
+            if self.labels_made == done:
+                return
+
+    def advance(self) -> dict[str, Tensor]:
+        """Make one gradient step and the labels that are due; return its measures, still on the device."""
+        share = self._online_share()
+        online = split(self.config.batch, share, self.rng)
+        rows, labels, age = self._draw({"offline": self.config.batch - online, "online": online})
+        measures = self._descend(rows, torch.from_numpy(labels).to(self.device))
+        self.targets.update(self.network)
+        self.step += 1
+        self._make_labels(share)
+        return measures | {"label_age": torch.tensor(float(age.mean())), "online_share": torch.tensor(share)}
+
+    def _online_share(self) -> float:
+        labelled = len(self.experience.online) - self.sweeps["online"].backlog()
+        return self.config.mix.online_share(len(self.experience.offline), labelled)
+
+    def _draw(self, counts: dict[str, int]) -> tuple[Rows, Floats, Index]:
+        limit = self.config.labels.age_limit
+        oldest = 0 if limit is None else self.step - limit
+        parts, labels, ages = [], [], []
+        for name, replay in self.experience.replays().items():
+            if counts[name] == 0:
+                continue
+            index = draw(replay, counts[name], oldest, self.rng)
+            parts.append(replay.gather(index, INPUTS))
+            labels.append(self._labeller.targets_of(replay, index))
+            ages.append(self.step - replay.get("value_step", index))
+        rows = {name: np.concatenate([part[name] for part in parts]) for name in INPUTS}
+        return rows, np.concatenate(labels), np.concatenate(ages)
+
+    def _descend(self, rows: Rows, labels: Tensor) -> dict[str, Tensor]:
+        batch = augment(observation_batch(rows).to(self.device), self.config.augment, self.generator)
+        actions = torch.from_numpy(rows["action"]).to(self.device)
+        bounded = labels.clamp(0.0, 1.0)
+        logits = self.network(batch, actions.unsqueeze(1)).squeeze(1)
+        loss = self._loss(logits, bounded).mean()
+        self.optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.optimiser.gradient_norm)
+        self._schedule()
+        self.optimiser.step()
+        q = logits.detach().sigmoid()
+        return {
+            "loss": loss.detach(),
+            "q": q.mean(),
+            "label": bounded.mean(),
+            "td_error": (q - bounded).abs().mean(),
+            "labels_clipped": (labels != bounded).float().mean(),
+            "gradient_norm": norm,
+        }
+
+    def _schedule(self) -> None:
+        config = self.config.optimiser
+        left = 1.0 - min(1.0, self.step / self.config.steps)
+        rate = config.learning_rate * (config.final_share + (1.0 - config.final_share) * left)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+
+    def _make_labels(self, share: float) -> None:
+        self.labels_due += self.config.labels.ratio * self.config.batch
+        while self.labels_due >= self.config.labels.block:
+            self.labels_due -= self.config.labels.block
+            own = self.sweeps["online"].backlog() >= self.config.labels.block
+            self._relabel("online" if own or self.rng.random() < share else "offline")
+
+    def _relabel(self, name: str) -> None:
+        replay = self.experience.replays()[name]
+        rows = self.sweeps[name].next(self.config.labels.block)
+        if len(rows):
+            self._labeller.label(replay, rows, self.step, self.rng)
+        self.labels_made += len(rows)

@@ -1,0 +1,89 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from qtopt_learner.augment import AugmentConfig, augment, chroma_matrix
+from qtopt_learner.transitions import observations
+from qtopt_policy.errors import ConfigError
+from qtopt_policy.networks.batch import ObservationBatch, from_observations
+from support.recordings import recording
+
+
+@pytest.fixture
+def batch() -> ObservationBatch:
+    return from_observations(observations(recording(count=6).episode), "tool", 0.08)
+
+
+def changed(batch: ObservationBatch, config: AugmentConfig, seed: int = 0) -> ObservationBatch:
+    return augment(batch, config, torch.Generator().manual_seed(seed))
+
+
+def test_everything_is_off_by_default(batch: ObservationBatch) -> None:
+    assert changed(batch, AugmentConfig()) is batch
+
+
+@pytest.mark.parametrize("name", ["brightness", "contrast", "saturation", "hue", "noise"])
+def test_each_change_differs_per_image_and_keeps_the_type(batch: ObservationBatch, name: str) -> None:
+    found = changed(batch, AugmentConfig(**{name: 0.2})).image  # type: ignore[arg-type]
+    assert found.dtype == torch.uint8
+    assert found.shape == batch.image.shape
+    same = batch.image[:1].expand(6, -1, -1, -1)
+    twins = changed(replace(batch, image=same), AugmentConfig(**{name: 0.2})).image  # type: ignore[arg-type]
+    assert not torch.equal(twins[0], twins[1])
+
+
+def test_brightness_moves_all_pixels_alike(batch: ObservationBatch) -> None:
+    grey = torch.full_like(batch.image, 128)
+    found = changed(replace(batch, image=grey), AugmentConfig(brightness=0.1)).image
+    for image in found:
+        assert len(image.unique()) == 1
+        assert abs(int(image[0, 0, 0]) - 128) <= 26
+
+
+def test_hue_and_saturation_leave_greys_alone() -> None:
+    matrix = chroma_matrix(torch.tensor([0.5, 1.5]), torch.tensor([0.3, -1.0]))
+    greys = torch.full((2, 3, 1), 0.4)
+    torch.testing.assert_close(matrix @ greys, greys, atol=1e-3, rtol=0)
+
+
+def test_a_full_turn_of_the_hue_is_no_turn() -> None:
+    matrix = chroma_matrix(torch.ones(1), torch.full((1,), 2 * torch.pi))
+    torch.testing.assert_close(matrix[0], torch.eye(3), atol=1e-5, rtol=0)
+
+
+def test_the_camera_follows_a_shift(batch: ObservationBatch) -> None:
+    """What is projected to a pixel of the old image is projected to the same content in the new one."""
+    found = changed(batch, AugmentConfig(shift=5), seed=4)
+    points = torch.tensor([0.0, 0.0, 0.02]).expand(len(batch), 1, 3)
+    before, _ = batch.geometry.project(points)
+    after, _ = found.geometry.project(points)
+    moved = 0
+    for i in range(len(batch)):
+        u, v = before[i, 0].round().int().tolist()
+        u2, v2 = (before[i, 0].round() + after[i, 0] - before[i, 0]).round().int().tolist()
+        assert torch.equal(batch.image[i, :, v, u], found.image[i, :, v2, u2])
+        moved += (u, v) != (u2, v2)
+    assert moved
+
+
+def test_shifts_are_whole_pixels_and_repeat_the_edge(batch: ObservationBatch) -> None:
+    found = changed(batch, AugmentConfig(shift=3), seed=1)
+    for i in range(len(batch)):
+        du, dv = (found.geometry.intrinsics - batch.geometry.intrinsics)[i, 2:].int().tolist()
+        assert max(abs(du), abs(dv)) <= 3
+        rows = (torch.arange(64) - dv).clamp(0, 63)
+        columns = (torch.arange(64) - du).clamp(0, 63)
+        assert torch.equal(found.image[i], batch.image[i][:, rows][:, :, columns])
+    assert torch.equal(found.geometry.intrinsics[:, :2], batch.geometry.intrinsics[:, :2])
+
+
+def test_the_same_seed_gives_the_same_images(batch: ObservationBatch) -> None:
+    config = AugmentConfig(brightness=0.1, contrast=0.2, saturation=0.3, hue=0.1, noise=0.02, shift=2)
+    assert torch.equal(changed(batch, config, 5).image, changed(batch, config, 5).image)
+    assert not torch.equal(changed(batch, config, 5).image, changed(batch, config, 6).image)
+
+
+def test_negative_ranges_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"hue -0\.1"):
+        AugmentConfig(hue=-0.1)
