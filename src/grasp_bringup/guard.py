@@ -245,6 +245,7 @@ class Guard:
         bad = malformed(wish, self._base_frame) or untimely(wish, now, *ages)
         if bad is not None:
             return bad
+        self._accept_after = min(self._accept_after, now)  # a simulator started anew sets the clock back
         if wish.stamp <= self._accept_after:
             return Finding("before_change", f"stamped before: {self._holding or 'change'}")
         if not self._heartbeats[wish.source].alive(steady):

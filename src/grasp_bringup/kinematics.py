@@ -7,9 +7,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from grasp_bringup.dls import bounded_step
+from grasp_bringup.urdf import expand
 from grasp_bringup.urdf_tree import UrdfTree, kinematic_urdf
 from qtopt_policy.errors import ConfigError, ShapeError
 from qtopt_policy.geometry import Pose, readonly
+from qtopt_policy.robot import RobotConfig
 
 Array = NDArray[np.float64]
 
@@ -200,6 +202,12 @@ class Kinematics:
     def _place(self, q: Array) -> None:
         self._data.qpos[self._qpos] = q
         mujoco.mj_kinematics(self._model, self._data)
+
+
+def kinematics_of(robot: RobotConfig) -> Kinematics:
+    """Return the kinematics of a robot's arm; its home is the comfortable posture. Errors as Kinematics."""
+    urdf = expand(robot.urdf, robot.xacro_args)
+    return Kinematics(urdf, robot.base_frame, robot.tool_frame, robot.arm_joints, robot.home)
 
 
 def _compile(urdf_xml: str) -> "mujoco.MjModel":
