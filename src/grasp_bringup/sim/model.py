@@ -119,10 +119,14 @@ def _add_servos(spec: Any, robot: RobotConfig, physics: PhysicsConfig) -> None:
     for name, stiffness, damping in gains:
         actuator = spec.add_actuator(name=name, target=name, trntype=mujoco.mjtTrn.mjTRN_JOINT)
         actuator.set_to_position(kp=stiffness, kv=damping)
-    # One motor drives both fingers: a tendon over their mean, as a spindle would.
+    # One motor drives both fingers: a tendon over their mean, as a spindle would. Its reflected inertia
+    # also gives the mimic constraint something to hold on to: light fingers would be pushed apart unevenly.
     tendon = spec.add_tendon(name="gripper")
     for name in robot.gripper.joints:
         tendon.wrap_joint(name, 1.0 / len(robot.gripper.joints))
+        spec.joint(name).armature = physics.finger_armature
+    for equality in spec.equalities:
+        equality.solref, equality.solimp[:2] = [2.0 * physics.timestep, 1.0], [0.99, 0.999]
     actuator = spec.add_actuator(name="gripper", target="gripper", trntype=mujoco.mjtTrn.mjTRN_TENDON)
     actuator.set_to_position(kp=physics.grip_stiffness, kv=physics.grip_damping)
     force = robot.gripper.max_effort

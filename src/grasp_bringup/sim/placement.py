@@ -1,4 +1,4 @@
-"""Where the objects of a scene are dropped: spread over the bin, or on top of others where it is full."""
+"""Where the objects of a scene are dropped: spread over the bin, and over a second layer where it is full."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,8 @@ TRIES = 60
 SPACING = 0.01  # [m] between the surface points that stand for an object
 CELL = 0.005  # [m] of the occupancy grid
 _STRIDE = 1 << 16  # packs two small integers into one
-STACK_HEIGHT = 0.06  # [m] by which an object that finds no free place is dropped from higher
+LAYER_HEIGHT = 0.06  # [m] between the two layers; the second one still ends below a gripper at home
+LAYERS = 2
 
 
 class Floor:
@@ -54,24 +55,35 @@ def place(
     gap: float,
     drop_height: tuple[float, float],
     rng: np.random.Generator,
-) -> list[Pose]:
-    """Return the pose in the base frame at which each shape is dropped.
+) -> list[Pose | None]:
+    """Return the pose in the base frame at which each shape is dropped; those without room are left out.
 
-    Shapes that fit beside those before them stand `drop_height` above the floor; each of the others is
-    dropped from STACK_HEIGHT above the one before it.
+    A shape that finds no free place on the floor is dropped from LAYER_HEIGHT above it.
     """
-    floor = Floor(bin_config, wall_gap, gap)
-    poses: list[Pose] = []
-    level = 0.0
+    layers = [Floor(bin_config, wall_gap, gap) for _ in range(LAYERS)]
+    poses: list[Pose | None] = []
     for shape in shapes:
-        outline = _footprint(shape)
-        xy, there, yaw, free = _free_place(outline, floor, rng)
-        floor.take(there)
-        level += 0.0 if free else STACK_HEIGHT
-        above = shape.height / 2 + float(rng.uniform(*drop_height)) + (0.0 if free else level)
-        position = np.array(bin_config.centre) + np.array([xy[0], xy[1], above])
+        found = _find_place(_footprint(shape), layers, rng)
+        above = shape.height / 2 + float(rng.uniform(*drop_height))
+        if found is None:
+            poses.append(None)
+            continue
+        x, y, yaw, layer = found
+        position = np.array(bin_config.centre) + np.array([x, y, above + layer * LAYER_HEIGHT])
         poses.append(Pose(position, quaternion_about_z(yaw)))
     return poses
+
+
+def _find_place(
+    outline: Array, layers: list[Floor], rng: np.random.Generator
+) -> tuple[float, float, float, int] | None:
+    """Return x, y, heading and layer of the first free place, which is taken; None if there is none."""
+    for layer, floor in enumerate(layers):
+        xy, there, yaw, free = _free_place(outline, floor, rng)
+        if free:
+            floor.take(there)
+            return float(xy[0]), float(xy[1]), yaw, layer
+    return None
 
 
 def _footprint(shape: Shape) -> Array:

@@ -60,6 +60,7 @@ class PhysicsConfig:
         object_torsion, object_rolling: friction coefficients of objects [m].
         pad_solref, pad_solimp: contact parameters of the pads (MuJoCo): rubber yields a little.
         grip_stiffness, grip_damping: of the finger servo [N/m, N s/m].
+        finger_armature: inertia of the gripper's drive as felt by each finger [kg].
         finger_speed: of each finger [m/s].
         arm_stiffness, arm_damping: servo gains per joint [N m/rad, N m s/rad].
         settle_time: objects fall for at most this long after a reset [s].
@@ -77,6 +78,7 @@ class PhysicsConfig:
     pad_solimp: Vector3 = (0.9, 0.95, 0.002)
     grip_stiffness: float = 2000.0
     grip_damping: float = 40.0
+    finger_armature: float = 0.5
     finger_speed: float = 0.1
     arm_stiffness: tuple[float, ...] = (6000.0, 6000.0, 5000.0, 5000.0, 1500.0, 1500.0, 1000.0)
     arm_damping: tuple[float, ...] = (180.0, 180.0, 150.0, 150.0, 30.0, 30.0, 20.0)
@@ -190,7 +192,7 @@ def sample_scene(config: SceneConfig, split: str, seed: int, bin_config: BinConf
     return Scene(
         split=split,
         seed=seed,
-        objects=tuple(_finish(s, p, config, rng) for s, p in zip(shapes, poses, strict=True)),
+        objects=tuple(_finish(s, p, config, rng) for s, p in zip(shapes, poses, strict=True) if p),
         table_colour=_colour(config.surface_saturation, config.surface_value, rng),
         bin_colour=_colour(config.surface_saturation, config.surface_value, rng),
         light_position=_light_position(config, bin_config, rng),
