@@ -93,7 +93,7 @@ def make_signals(episode: Episode, rate: float = 100.0) -> list[Signal]:
     signals.append(Signal(begin, topics.TARGET_POSE, target))
     signals.append(Signal(begin, topics.GRIPPER_CLOSE, messages.boolean(True)))
     for frame in ("before", "after"):
-        picture = messages.png(episode.steps.image[0], end, frame)
+        picture = messages.compressed_image(episode.steps.image[0], end, frame)
         signals.append(Signal(end, topics.DROP_IMAGE, picture))
     return signals
 

@@ -59,6 +59,8 @@ def episode_signals(episode: Episode, base_frame: str) -> Iterator[Signal]:
         info = messages.camera_info(episode.camera, stamp, camera_frame)
         yield Signal(stamp, topics.TOOL_POSE, pose)
         yield Signal(stamp, topics.CAMERA_INFO, info)
-        yield Signal(stamp, topics.OBSERVATION, messages.png(steps.image[row], stamp, camera_frame))
+        yield Signal(
+            stamp, topics.OBSERVATION, messages.compressed_image(steps.image[row], stamp, camera_frame)
+        )
         yield Signal(stamp, topics.ACTION, action)
         yield Signal(end, topics.STEP, values)

@@ -82,6 +82,13 @@ def _is_bag(folder: Path) -> bool:
     return (folder / METADATA).is_file() or mcap_path(folder).is_file()
 
 
+def check_name(name: str) -> str:
+    """Return the name of an episode if it can be a folder's; BagError where it cannot."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
+        raise BagError(f"episode '{name}': a name consists of letters, digits, '_', '-' and '.'")
+    return name
+
+
 def next_number(bags: Path, prefix: str) -> int:
     """Return one more than the highest number of `<prefix>_<number>` in the folder, closed or torn."""
     pattern = re.compile(re.escape(prefix) + r"_(\d+)")

@@ -1,16 +1,16 @@
 """Messages of a bag as rosbags objects: built from and read into plain values. No rclpy."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from rosbags.typesys.stores import ros2_kilted as ros
 
 from qtopt_policy.camera import CameraModel
-from qtopt_policy.errors import BagError, ImageError
+from qtopt_policy.errors import BagError
 from qtopt_policy.geometry import Pose
+from qtopt_policy.image_codec import Encoded, decode, encode_observation
 
 Image = NDArray[np.uint8]
 NANO = 1_000_000_000
@@ -33,29 +33,16 @@ def stamp_of(message: Any) -> int:
     return int(stamp.sec) * NANO + int(stamp.nanosec)
 
 
-def png(image: Image, stamp: int, frame_id: str) -> Any:
-    """Return a CompressedImage (PNG, lossless) of an RGB image, uint8, shape (H, W, 3).
-
-    Raises:
-        ImageError: OpenCV cannot encode it.
-    """
-    done, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    if not done:
-        raise ImageError(f"image of shape {image.shape} cannot be encoded as PNG")
-    return ros.sensor_msgs__msg__CompressedImage(header(stamp, frame_id), "png", data.ravel())
+def compressed_image(image: Image, stamp: int, frame_id: str) -> Any:
+    """Return a CompressedImage of an RGB image, uint8, (H, W, 3), as image_codec encodes observations."""
+    encoded = encode_observation(image)
+    data = np.frombuffer(encoded.data, dtype=np.uint8)
+    return ros.sensor_msgs__msg__CompressedImage(header(stamp, frame_id), encoded.format, data)
 
 
 def decode_image(message: Any) -> Image:
-    """Return the RGB image, uint8, shape (H, W, 3), of a CompressedImage.
-
-    Raises:
-        ImageError: the bytes are no image that OpenCV can read.
-    """
-    data = np.asarray(message.data, dtype=np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    if image is None:
-        raise ImageError(f"{message.format or 'compressed'} image of {data.size} bytes cannot be decoded")
-    return cast(Image, cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+    """Return the RGB image, uint8, shape (H, W, 3), of a CompressedImage; ImageError where it is none."""
+    return decode(Encoded(message.format, bytes(message.data)))
 
 
 def diagnostics(name: str, values: Mapping[str, str], stamp: int, message: str = "") -> Any:

@@ -49,9 +49,9 @@ class EpisodeWriter:
             suffix: of the file until `close` renames it; the folder may then exist (repair).
 
         Raises:
-            BagError: the episode exists already, or the disk refuses.
+            BagError: the episode exists already, its name is no folder's, or the disk refuses.
         """
-        self.bag = bags / info.episode_id
+        self.bag = bags / layout.check_name(info.episode_id)
         self.path = layout.mcap_path(self.bag).with_suffix(f".mcap{suffix}")
         self.steps = 0
         self._counts = dict.fromkeys(schema.SPECS, 0)
