@@ -1,0 +1,105 @@
+import math
+
+import pytest
+
+from grasp_bringup.gripper import GripperCore, GripperResult
+from qtopt_policy.errors import ConfigError
+from qtopt_policy.robot import GripperConfig
+
+CONFIG = GripperConfig(joints=("finger_joint1",))
+
+
+def run(core: GripperCore, positions: list[float], start: float = 0.0) -> GripperResult | None:
+    """Feed one position per 10 ms and return the first result."""
+    for i, position in enumerate(positions):
+        now = start + 0.01 * (i + 1)
+        core.joint_state(position, now)
+        result = core.check(now)
+        if result is not None:
+            return result
+    return None
+
+
+def closing(end: float, speed: float = 0.1) -> list[float]:
+    return [max(end, 0.04 - speed * 0.01 * i) for i in range(300)]
+
+
+def started(close: bool = True) -> GripperCore:
+    core = GripperCore(CONFIG, deadline=1.0)
+    core.joint_state(0.04 if close else 0.0, 0.0)
+    core.commanded(close, 0.0)
+    return core
+
+
+def test_only_edges_are_commands() -> None:
+    core = GripperCore(CONFIG, 1.0)
+    assert core.is_edge(False)
+    core.commanded(False, 0.0)
+    assert not core.is_edge(False)
+    assert core.is_edge(True)
+    core.commanded(True, 1.0)
+    assert not core.is_edge(True)
+
+
+def test_commanded_positions_are_those_of_the_robot() -> None:
+    core = GripperCore(CONFIG, 1.0)
+    assert core.position(True) == CONFIG.closed_position
+    assert core.position(False) == CONFIG.open_position
+
+
+def test_fingers_that_meet_reach_their_command() -> None:
+    result = run(started(), closing(0.0))
+    assert result is not None
+    assert result.outcome == "reached"
+    assert result.duration == pytest.approx(0.5, abs=0.05)
+    assert not result.suspicious
+
+
+def test_fingers_on_an_object_stall_at_its_width() -> None:
+    result = run(started(), closing(0.015))
+    assert result is not None
+    assert (result.outcome, result.suspicious) == ("stalled", False)
+    assert result.aperture == pytest.approx(0.03)
+
+
+def test_fingers_that_move_too_long_miss_the_deadline() -> None:
+    result = run(started(), closing(0.0, speed=0.03))
+    assert result is not None
+    assert (result.outcome, result.suspicious) == ("deadline", True)
+    assert result.duration == pytest.approx(1.0, abs=0.02)
+
+
+def test_fingers_without_joint_states_miss_the_deadline() -> None:
+    core = GripperCore(CONFIG, 1.0)
+    core.commanded(True, 0.0)
+    assert core.check(0.99) is None
+    result = core.check(1.0)
+    assert result is not None
+    assert result.outcome == "deadline"
+    assert math.isnan(result.aperture)
+
+
+def test_fingers_that_do_not_open_are_suspicious() -> None:
+    result = run(started(close=False), [0.0] * 100)
+    assert result is not None
+    assert (result.outcome, result.suspicious) == ("stalled", True)
+
+
+def test_result_comes_once() -> None:
+    core = started()
+    assert run(core, closing(0.0)) is not None
+    assert run(core, [0.0] * 200, start=5.0) is None
+
+
+def test_new_command_starts_a_new_deadline() -> None:
+    core = started()
+    run(core, closing(0.0)[:20])
+    core.commanded(False, 0.2)
+    result = run(core, [0.02 + 0.001 * min(i, 20) for i in range(100)], start=0.2)
+    assert result is not None
+    assert (result.close, result.outcome) == (False, "reached")
+
+
+def test_deadline_shorter_than_a_rest_is_refused() -> None:
+    with pytest.raises(ConfigError, match="deadline"):
+        GripperCore(CONFIG, 0.1)
