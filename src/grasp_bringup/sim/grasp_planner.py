@@ -13,8 +13,8 @@ from qtopt_policy.robot import BinConfig
 
 Array = NDArray[np.float64]
 
-SPACING = 0.006  # [m] between surface points
-HEADINGS = 16  # tried over half a turn
+SPACING = 0.007  # [m] between surface points
+HEADINGS = 12  # tried over half a turn
 GRID = 0.008  # [m] between the grasp centres tried on one object
 PAD_HALF_WIDTH = 0.010  # [m] along the tool's x
 PAD_UP = 0.013  # [m] from the tool point to the upper edge of the pads
@@ -70,19 +70,36 @@ def _headings() -> Array:
     return np.asarray(np.arange(HEADINGS) * (np.pi / HEADINGS), dtype=np.float64)
 
 
+@dataclass(frozen=True, eq=False)
+class _Turned:
+    """Surface near one object in the axes of a tool heading: x along the pads, y the opening, z down."""
+
+    tool: Array
+    points: Array
+    normal_y: Array
+    own: NDArray[np.bool_]
+    middle: Array
+
+
+def _turn(cloud: Cloud, index: int, yaw: float) -> _Turned:
+    tool = pointing_down(np.zeros(3), yaw).rotation()
+    own = cloud.owner == index
+    centre = cloud.points[own].mean(axis=0)
+    reach = float(np.abs(cloud.points[own] - centre).max()) + FINGERS[1] + ENOUGH
+    near = (np.abs(cloud.points[:, :2] - centre[:2]) < reach).all(axis=1)
+    local = cloud.points[near] @ tool
+    return _Turned(tool, local, cloud.normals[near] @ tool[:, 1], own[near], centre @ tool)
+
+
 def _best_at(cloud: Cloud, index: int, yaw: float, bin_config: BinConfig, limits: Limits) -> Grasp | None:
     """Return the best grasp of one object with one heading of the tool's x axis."""
-    tool = pointing_down(np.zeros(3), yaw).rotation()
-    local = cloud.points @ tool  # x along the pads, y along the opening, z down
-    own = cloud.owner == index
-    mine = local[own]
-    near = (np.abs(local[:, :2] - mine[:, :2].mean(axis=0)) < 0.16).all(axis=1)
+    turned = _turn(cloud, index, yaw)
     best: Grasp | None = None
-    for x, y in _centres(mine):
-        grasp = _evaluate(x, y, yaw, tool, local[near], own[near], cloud.normals[near] @ tool, limits)
-        if grasp is None:
+    for x, y in _centres(turned.points[turned.own]):
+        found = _evaluate(x, y, turned, limits)
+        if found is None:
             continue
-        position, width, score = grasp
+        position, width, score = found
         score -= _outside(position, yaw, bin_config, limits)
         if best is None or score > best.score:
             best = Grasp(pointing_down(position, yaw), index, width, score)
@@ -104,44 +121,40 @@ def _centres(mine: Array) -> list[tuple[float, float]]:
     return centres
 
 
-def _evaluate(
-    x: float,
-    y: float,
-    yaw: float,
-    tool: Array,
-    local: Array,
-    own: NDArray[np.bool_],
-    normals: Array,
-    limits: Limits,
-) -> tuple[Array, float, float] | None:
-    """Score one grasp centre; return tool position, width and score, or None where there is nothing."""
-    dx, dy = np.abs(local[:, 0] - x), local[:, 1] - y
-    inside = own & (dx < PAD_HALF_WIDTH) & (np.abs(dy) < FINGERS[0] - 0.004)
-    if inside.sum() < 4:
+def _evaluate(x: float, y: float, turned: _Turned, limits: Limits) -> tuple[Array, float, float] | None:
+    """Score one grasp centre; return tool position, width and score, or None where nothing fits."""
+    dx, dy = np.abs(turned.points[:, 0] - x), turned.points[:, 1] - y
+    inside = turned.own & (dx < PAD_HALF_WIDTH) & (np.abs(dy) < FINGERS[0] - 0.004)
+    if np.count_nonzero(inside) < 4:
         return None
-    top, bottom = -local[inside, 2].min(), -local[inside, 2].max()  # heights: tool z points down
+    heights = -turned.points[:, 2]
+    top, bottom = heights[inside].max(), heights[inside].min()
     height = max(limits.min_height, min((top + bottom) / 2, top - 0.012), top - 0.045)
-    z = -local[:, 2] - height
+    z = heights - height
     grasped = inside & (z > -TIP_DOWN) & (z < PAD_UP)
-    if grasped.sum() < 4:
+    if np.count_nonzero(grasped) < 4:
         return None
     low, high = dy[grasped].min(), dy[grasped].max()
     if high - low > MAX_WIDTH:
         return None
     y, dy = y + (low + high) / 2, dy - (low + high) / 2
-    half = (high - low) / 2
+    square = _squareness(dy[grasped], turned.normal_y[grasped], (high - low) / 2)
+    lever = float(np.hypot(x - turned.middle[0], y - turned.middle[1]))
+    score = square - 3.0 * max(0.0, 0.8 - square) - lever / 0.04 - 0.5
+    score += _room(dx, dy, z, turned.own, top - height)
+    return turned.tool @ np.array([x, y, -height]), float(high - low), score
+
+
+def _room(dx: Array, dy: Array, z: Array, own: NDArray[np.bool_], top: float) -> float:
+    """Return 0 to 1 by the clearance of the open fingers, less penalties for what is in the way."""
     above = z > -TIP_DOWN - 0.003
-    square = _squareness(dy[grasped], normals[grasped, 1], half)
     hit_x = np.maximum(dx - PAD_HALF_WIDTH, 0.0)
     hit_y = np.maximum(np.maximum(FINGERS[0] - np.abs(dy), np.abs(dy) - FINGERS[1]), 0.0)
-    clearance = float(np.hypot(hit_x, hit_y)[above].min())
+    clearance = float(np.sqrt((hit_x**2 + hit_y**2)[above].min()))
     between = ~own & above & (dx < PAD_HALF_WIDTH + 0.002) & (np.abs(dy) < FINGERS[0])
-    covering = ~own & (dx < 0.03) & (np.abs(dy) < 0.03) & (z > top - height - 0.005)
-    lever = float(np.hypot(x - local[own, 0].mean(), y - local[own, 1].mean()))
-    score = square + min(clearance, ENOUGH) / ENOUGH - lever / 0.04 - 0.5
-    score -= 2.0 * (clearance < 0.002) + 1.0 * bool(between.any()) + 1.0 * bool(covering.any())
-    score -= 3.0 * max(0.0, 0.8 - square)
-    return tool @ np.array([x, y, -height]), float(2 * half), score
+    covering = ~own & (dx < 0.03) & (np.abs(dy) < 0.03) & (z > top - 0.005)
+    penalty = 2.0 * (clearance < 0.002) + 1.0 * bool(between.any()) + 1.0 * bool(covering.any())
+    return min(clearance, ENOUGH) / ENOUGH - penalty
 
 
 def _squareness(dy: Array, normal_y: Array, half: float) -> float:
