@@ -1,0 +1,33 @@
+"""The environment variables under which this project starts its nodes, with `ros2 launch` and without."""
+
+from collections.abc import Mapping
+
+from qtopt_policy.share import share_directory
+
+PROFILE = "FASTDDS_DEFAULT_PROFILES_FILE"
+RANGE = "ROS_AUTOMATIC_DISCOVERY_RANGE"
+FAST_DDS = ("rmw_fastrtps_cpp", "rmw_fastrtps_dynamic_cpp")
+
+
+def ros_environment(present: Mapping[str, str], one_machine: bool) -> dict[str, str]:
+    """Return the variables to set on top of the `present` ones.
+
+    A profile or rmw of the user's own is left alone. On one machine the profile itself binds every socket to
+    the loopback interface; the discovery range is then left to it, because rmw_fastrtps answers LOCALHOST by
+    adding transports of its own beside the profile's: on 0.0.0.0, and with discovery that takes seconds
+    instead of tenths.
+
+    Args:
+        present: the environment as it is.
+        one_machine: all nodes run here (simulation); else cameras and arms may be anywhere on the network.
+    """
+    settings = {"PYTHONUNBUFFERED": "1"}
+    if present.get("RMW_IMPLEMENTATION", FAST_DDS[0]) not in FAST_DDS or present.get(PROFILE):
+        if one_machine and RANGE not in present:
+            settings[RANGE] = "LOCALHOST"
+        return settings
+    name = "fastdds_local.xml" if one_machine else "fastdds.xml"
+    settings[PROFILE] = str(share_directory() / "config" / name)
+    if one_machine:
+        settings[RANGE] = "SYSTEM_DEFAULT"
+    return settings
