@@ -15,7 +15,7 @@ from qtopt_policy.robot import GripperConfig
 T = TypeVar("T")
 
 HISTORY = 2.0  # [s] of samples kept
-SPEED_WINDOW = 0.03  # [s] over which the tool speed is measured: averages out the noise of encoders
+SPEED_WINDOW = 0.01  # [s] over which the tool speed is measured: one period of the control loop, as GraspEnv
 
 
 @dataclass(frozen=True)

@@ -139,7 +139,7 @@ def test_a_steady_motion_has_its_speed(speed: float, period: float) -> None:
 
 def test_the_speed_is_zero_once_the_tool_has_rested_for_the_window() -> None:
     buffer = StateBuffer(GRIPPER)
-    rest = round(SPEED_WINDOW / 0.01)
+    rest = round(SPEED_WINDOW / 0.01) + 1
     for tick in range(20):
         x = 0.4 + 0.002 * min(tick, 19 - rest)
         buffer.add_pose(tick * 0.01, pointing_down([x, 0.0, 0.2], 0.0))
