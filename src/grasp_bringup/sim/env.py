@@ -162,12 +162,11 @@ class GraspEnv(gymnasium.Env[Any, Any]):
         before, mdp = self.observation, self.mdp
         start = self.world.tool_pose()
         if action.choice == TERMINATE:
-            action, limited, cause = GraspAction(np.zeros(3), 0.0, TERMINATE), False, "terminate"
+            action, cause = GraspAction(np.zeros(3), 0.0, TERMINATE), "terminate"
         else:
-            clipped = clip(start, action.target(start, mdp.action_frame), self.robot.limits)
-            limited = bool(clipped.reasons)
-            action = GraspAction.between(start, clipped.target, mdp.action_frame, action.choice)
-            cause = self._executor.run(clipped.target, action.choice)
+            target = clip(start, action.target(start, mdp.action_frame), self.robot.limits).target
+            action = GraspAction.between(start, target, mdp.action_frame, action.choice)
+            cause = self._executor.run(target, action.choice)
         done = execution(action, start, self.world.tool_pose(), mdp)
         self._steps += 1
         return StepRecord(
@@ -181,7 +180,7 @@ class GraspEnv(gymnasium.Env[Any, Any]):
             asked=tuple(action.as_array().tolist()),
             executed=tuple(done.action.as_array().tolist()),
             altered=done.altered,
-            contact=done.altered and not limited,
+            contact=done.altered,  # what was asked is within the limits already
             duration=self.world.time - before.stamp,
             end_cause=cause,
             q=math.nan,

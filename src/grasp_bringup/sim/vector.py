@@ -1,0 +1,110 @@
+"""Several GraspEnvs in processes of their own, for policies that decide on batches.
+
+Gymnasium's AsyncVectorEnv does the work. What happens in an episode depends on its seed alone, never on the
+slot it runs in or on how many slots there are: episodes are started by seed, not by autoreset.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import gymnasium
+import numpy as np
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode
+from numpy.typing import NDArray
+
+from grasp_bringup.sim.env import GraspEnv
+
+Batch = dict[str, NDArray[Any]]
+
+
+class BatchPolicy(Protocol):
+    """Picks the actions of many environments at once."""
+
+    def __call__(
+        self, observations: Batch, seeds: NDArray[np.int64], steps: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Return actions, shape (slots, 8), for GraspEnv's observations with a leading axis of slots.
+
+        All randomness must come from the episode's seed and the index of the step, shape (slots,) each.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one episode ended: judged, in truth, and after how many steps."""
+
+    seed: int
+    success: bool
+    truth: bool
+    steps: int
+
+
+class IdleAfterEnd(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Repeats the last result once the episode has ended, for slots that have no more to do."""
+
+    _last: tuple[Any, float, bool, bool, dict[str, Any]] | None = None
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Start an episode."""
+        self._last = None
+        return self.env.reset(seed=seed, options=options)
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Step, or do nothing after the end."""
+        if self._last is None:
+            result = self.env.step(action)
+            if result[2]:
+                self._last = (result[0], 0.0, True, False, {})
+            return result
+        return self._last
+
+
+def make_vector_env(slots: int, **arguments: Any) -> AsyncVectorEnv:
+    """Start environments in processes; call `close` when done.
+
+    Args:
+        slots: number of environments and processes.
+        **arguments: of GraspEnv, the same for all.
+    """
+
+    def make() -> gymnasium.Env[Any, Any]:
+        return IdleAfterEnd(GraspEnv(**arguments))
+
+    # spawn: a forked child would inherit the parent's OpenGL and thread state.
+    return AsyncVectorEnv([make] * slots, context="spawn", autoreset_mode=AutoresetMode.DISABLED)
+
+
+def play(envs: AsyncVectorEnv, policy: BatchPolicy, seeds: Sequence[int]) -> Iterator[Outcome]:
+    """Play one episode per seed, a slot taking the next seed when its episode ends; yield as they end."""
+    waiting = list(seeds)
+    slots = envs.num_envs
+    current = np.full(slots, -1, dtype=np.int64)
+    steps = np.zeros(slots, dtype=np.int64)
+    finished = np.ones(slots, dtype=bool)
+    fresh = _assign(current, finished, waiting)
+    observations: Batch = {}
+    while (current >= 0).any():
+        if fresh.any():
+            # Slots that never got a seed must be reset once: a mask of all true does it.
+            mask = fresh if observations else np.ones(slots, dtype=bool)
+            start = [max(int(seed), 0) for seed in current]
+            observations, _ = envs.reset(seed=start, options={"reset_mask": mask})
+            steps[fresh] = 0
+        observations, _, ended, _, info = envs.step(policy(observations, current, steps))
+        steps += 1
+        finished = np.asarray(ended) & (current >= 0)
+        for slot in np.flatnonzero(finished):
+            success, truth = bool(info["success"][slot]), bool(info["truth"][slot])
+            yield Outcome(int(current[slot]), success, truth, int(steps[slot]))
+        fresh = _assign(current, finished, waiting)
+
+
+def _assign(current: NDArray[np.int64], finished: NDArray[np.bool_], waiting: list[int]) -> NDArray[np.bool_]:
+    """Give finished slots their next seeds, -1 where none is left; return which got one."""
+    for slot in np.flatnonzero(finished):
+        current[slot] = waiting.pop(0) if waiting else -1
+    return finished & (current >= 0)
