@@ -1,0 +1,85 @@
+"""The loop of a training run: steps, numbers, checkpoints, and going on after a stop."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from qtopt_learner.metrics import Averages, Metrics
+from qtopt_learner.run_state import latest_state, load_state, save_state
+from qtopt_learner.trainer import Trainer
+
+STATE_FOLDER = "state"
+# Called between steps with the trainer; whatever it does must not change the weights.
+Hook = Callable[[Trainer], None]
+
+
+class Run:
+    """A training run in a folder; starting it again goes on at its last checkpoint.
+
+    Args:
+        folder: of the run.
+        trainer: fresh, with its experience.
+        on_step: called after every gradient step (new episodes, evaluations).
+        on_checkpoint: called at every checkpoint before the state is saved, e.g. to publish weights.
+
+    Raises:
+        CheckpointError: the folder's checkpoint does not fit; nothing is started anew in its place.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        trainer: Trainer,
+        on_step: Hook | None = None,
+        on_checkpoint: Hook | None = None,
+    ) -> None:
+        self._trainer = trainer
+        self._states = folder / STATE_FOLDER
+        self._on_step = on_step
+        self._on_checkpoint = on_checkpoint
+        self._fix_numerics()
+        state = latest_state(self._states)
+        if state is not None:
+            load_state(state, trainer)
+        self.metrics = Metrics(folder, trainer.step)
+
+    def _fix_numerics(self) -> None:
+        config = self._trainer.config
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        torch.use_deterministic_algorithms(config.deterministic)
+
+    def go(self) -> None:
+        """Train to the last step; a checkpoint is written at its end."""
+        trainer, config = self._trainer, self._trainer.config
+        trainer.start()
+        if trainer.step == 0:
+            self._checkpoint()
+        averages, mark = Averages(), (time.monotonic(), trainer.step, trainer.labels_made)
+        while trainer.step < config.steps:
+            averages.add(trainer.advance())
+            if trainer.step % config.log_every == 0:
+                self.metrics.write(trainer.step, averages.take() | self._rates(mark))
+                mark = (time.monotonic(), trainer.step, trainer.labels_made)
+            if self._on_step is not None:
+                self._on_step(trainer)
+            if trainer.step % config.checkpoint_every == 0 or trainer.step == config.steps:
+                self._checkpoint()
+        self.metrics.close()
+
+    def _rates(self, mark: tuple[float, int, int]) -> dict[str, float]:
+        trainer = self._trainer
+        elapsed = max(time.monotonic() - mark[0], 1e-9)
+        sizes = {f"rows_{name}": float(len(r)) for name, r in trainer.experience.replays().items()}
+        return sizes | {
+            "steps_per_second": (trainer.step - mark[1]) / elapsed,
+            "labels_per_second": (trainer.labels_made - mark[2]) / elapsed,
+            "learning_rate": float(trainer.optimiser.param_groups[0]["lr"]),
+        }
+
+    def _checkpoint(self) -> None:
+        if self._on_checkpoint is not None:
+            self._on_checkpoint(self._trainer)
+        save_state(self._states, self._trainer)

@@ -1,0 +1,142 @@
+"""Everything that a training run needs to go on, in one file that appears whole or not at all.
+
+Weights, both targets with the past of target 1, the optimiser, all sources of chance, the labels with their
+dates and the order of labelling. A run with `deterministic` set resumes to the bit. What does not fit the run
+is refused; nothing is ever replaced by fresh weights.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from qtopt_learner.replay import Replay
+from qtopt_learner.trainer import Trainer
+from qtopt_policy.config import to_mapping
+from qtopt_policy.errors import CheckpointError
+
+SUFFIX = ".state.safetensors"
+KEPT = 2
+# Parameters that may change when a run goes on; all others must be as they were.
+FREE = ("steps", "log_every", "checkpoint_every", "threads", "device")
+
+Tensors = dict[str, Tensor]
+
+
+def state_path(folder: Path, step: int) -> Path:
+    """Return the path of the state at a gradient step."""
+    return folder / f"step-{step:09d}{SUFFIX}"
+
+
+def latest_state(folder: Path) -> Path | None:
+    """Return the newest state in a folder, None if there is none."""
+    return max(folder.glob(f"step-*{SUFFIX}"), default=None)
+
+
+def save_state(folder: Path, trainer: Trainer) -> Path:
+    """Write the state of a run; keep the one before and delete older ones."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = state_path(folder, trainer.step)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    tensors = {name: value.detach().cpu().contiguous() for name, value in _tensors(trainer).items()}
+    save_file(tensors, temporary, metadata={"state": json.dumps(_scalars(trainer))})
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    temporary.rename(path)
+    for old in sorted(folder.glob(f"step-*{SUFFIX}"))[:-KEPT]:
+        old.unlink()
+    return path
+
+
+def _tensors(trainer: Trainer) -> Tensors:
+    tensors = {f"network.{name}": value for name, value in trainer.network.state_dict().items()}
+    tensors |= {f"targets.{name}": value for name, value in trainer.targets.state_dict().items()}
+    for index, state in trainer.optimiser.state_dict()["state"].items():
+        present = {key: value for key, value in state.items() if value is not None}
+        tensors |= {f"optimiser.{index}.{key}": torch.as_tensor(v) for key, v in present.items()}
+    for name, replay in trainer.experience.replays().items():
+        labels = replay.label_state()
+        tensors |= {f"labels.{name}.{key}": torch.from_numpy(v) for key, v in labels.items()}
+    return tensors | {"generator": trainer.generator.get_state()}
+
+
+def _scalars(trainer: Trainer) -> dict[str, Any]:
+    replays = trainer.experience.replays()
+    return {
+        "config": to_mapping(trainer.config),
+        "step": trainer.step,
+        "labels_made": trainer.labels_made,
+        "labels_due": trainer.labels_due,
+        "rng": trainer.rng.bit_generator.state,
+        "sweeps": {name: [int(x) for x in sweep.state()] for name, sweep in trainer.sweeps.items()},
+        "replays": {name: [replay.first, replay.end] for name, replay in replays.items()},
+    }
+
+
+def load_state(path: Path, trainer: Trainer) -> None:
+    """Bring a fresh trainer of the same config and data to where the state was saved.
+
+    Raises:
+        CheckpointError: the file is torn, or belongs to another configuration, network or replay.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            scalars = json.loads(file.metadata()["state"])
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: cannot be read as the state of a run: {error}") from error
+    _check_config(path, scalars["config"], trainer)
+    try:
+        trainer.network.load_state_dict(below(tensors, "network."))
+        trainer.targets.load_state_dict(below(tensors, "targets."))
+        _load_optimiser(below(tensors, "optimiser."), trainer.optimiser)
+    except (RuntimeError, KeyError) as error:
+        raise CheckpointError(f"{path}: does not fit the network: {error}") from error
+    for name, replay in trainer.experience.replays().items():
+        _load_labels(path, name, replay, tensors, scalars)
+        trainer.sweeps[name].load(tuple(scalars["sweeps"][name]))
+    trainer.generator.set_state(tensors["generator"])
+    trainer.rng.bit_generator.state = scalars["rng"]
+    trainer.step, trainer.labels_made = scalars["step"], scalars["labels_made"]
+    trainer.labels_due = scalars["labels_due"]
+
+
+def below(tensors: Tensors, prefix: str) -> Tensors:
+    """Return the tensors whose name starts with `prefix`, without it."""
+    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+
+
+def _check_config(path: Path, saved: dict[str, Any], trainer: Trainer) -> None:
+    present = to_mapping(trainer.config)
+    for key in sorted((saved.keys() | present.keys()) - set(FREE)):
+        if saved.get(key) != present.get(key):
+            raise CheckpointError(
+                f"{path}: '{key}' was {saved.get(key)}, this run has {present.get(key)}. "
+                f"Only these may change: {', '.join(FREE)}"
+            )
+
+
+def _load_optimiser(tensors: Tensors, optimiser: torch.optim.Optimizer) -> None:
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        index, key = name.split(".", 1)
+        like = parameters[int(index)]
+        # The same order in memory as the weights, or sums would round differently.
+        restored = torch.empty_like(like).copy_(value) if value.shape == like.shape else value
+        state.setdefault(int(index), {})[key] = restored
+    groups = optimiser.state_dict()["param_groups"]
+    optimiser.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _load_labels(path: Path, name: str, replay: Replay, tensors: Tensors, scalars: dict[str, Any]) -> None:
+    first, end = scalars["replays"][name]
+    if replay.end < end:
+        raise CheckpointError(f"{path}: knows {end} rows of the {name} replay, which has {replay.end}")
+    labels = {key: value.numpy() for key, value in below(tensors, f"labels.{name}.").items()}
+    replay.load_label_state(labels, first)
