@@ -235,3 +235,8 @@ def maximise(
     spec = spec or network.action_spec
     valuation = lambda actions: network.head(features, batch, actions)  # noqa: E731
     return search(valuation, spec, seeds, config, batch.image.device)
+
+
+def limit_threads(count: int) -> None:
+    """Let torch use `count` threads within an operation, in the whole process."""
+    torch.set_num_threads(count)
