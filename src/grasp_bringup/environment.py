@@ -1,6 +1,7 @@
 """The environment variables under which this project starts its nodes, with `ros2 launch` and without."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from qtopt_policy.share import share_directory
 
@@ -22,12 +23,13 @@ def ros_environment(present: Mapping[str, str], one_machine: bool) -> dict[str, 
         one_machine: all nodes run here (simulation); else cameras and arms may be anywhere on the network.
     """
     settings = {"PYTHONUNBUFFERED": "1"}
-    if present.get("RMW_IMPLEMENTATION", FAST_DDS[0]) not in FAST_DDS or present.get(PROFILE):
+    folder = share_directory() / "config"
+    own = bool(present.get(PROFILE)) and Path(present[PROFILE]).parent != folder
+    if own or present.get("RMW_IMPLEMENTATION", FAST_DDS[0]) not in FAST_DDS:
         if one_machine and RANGE not in present:
             settings[RANGE] = "LOCALHOST"
         return settings
-    name = "fastdds_local.xml" if one_machine else "fastdds.xml"
-    settings[PROFILE] = str(share_directory() / "config" / name)
+    settings[PROFILE] = str(folder / ("fastdds_local.xml" if one_machine else "fastdds.xml"))
     if one_machine:
         settings[RANGE] = "SYSTEM_DEFAULT"
     return settings

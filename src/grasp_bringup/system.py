@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from qtopt_policy.errors import ConfigError, UnknownNameError
 from qtopt_policy.share import PACKAGE
@@ -14,6 +15,8 @@ EXECUTORS = ("embedded",)
 CAMERAS = ("wrist", "shoulder")
 SPLITS = ("train", "test")
 
+# The options that concern `cell_nodes`.
+CELL_OPTIONS = ("robot", "mdp", "arm", "camera", "split", "seed", "rtf", "namespace")
 # Every node of ours must have seen a tick of the simulated clock before the next one.
 LOCKSTEP = ("guard_node", "servo_node", "gripper_node", "policy_node", "collector_node")
 
@@ -39,42 +42,45 @@ class NodeSpec:
     required: bool = True
 
 
+def _about(description: str, choices: tuple[str, ...] = ()) -> dict[str, Any]:
+    return {"description": description, "choices": choices}
+
+
 @dataclass(frozen=True)
 class SystemOptions:
-    """What a system is made of and what it is to do.
+    """What a system is made of and what it is to do; each field is an argument of the launch files.
 
-    Attributes:
-        system: `sim`.
-        robot, mdp: YAML files, absolute or in the package's share folder.
-        arm: executor of arm motion.
-        camera: the active camera.
-        policy: name in the policy registry.
-        checkpoint: weights for the policies that need them.
-        epsilon: share of random actions.
-        bags: folder for episodes.
-        episodes: to collect; then the collector ends, and with it the system.
-        split: family of simulated scenes.
-        seed: of the first scene; each further episode adds one.
-        rtf: real-time factor asked of the simulator.
-        headless: without a window that shows the policy's candidates.
-        namespace: of all nodes and relative topics, for several robots.
+    Raises:
+        ConfigError: a value is out of range, or (UnknownNameError) not one of its choices.
     """
 
-    system: str = "sim"
-    robot: Path = Path("config/robots/sim.yaml")
-    mdp: Path = Path("config/mdp.yaml")
-    arm: str = "embedded"
-    camera: str = "wrist"
-    policy: str = "scripted"
-    checkpoint: Path | None = None
-    epsilon: float = 0.0
-    bags: Path = Path("bags")
-    episodes: int = 10
-    split: str = "train"
-    seed: int = 1
-    rtf: float = 1.0
-    headless: bool = True
-    namespace: str = ""
+    system: str = field(default="sim", metadata=_about("what stands for the hardware", SYSTEMS))
+    robot: Path = field(
+        default=Path("config/robots/sim.yaml"),
+        metadata=_about("YAML file of the robot, absolute or in the package's share folder"),
+    )
+    mdp: Path = field(
+        default=Path("config/mdp.yaml"),
+        metadata=_about("YAML file that defines steps, episodes and rewards"),
+    )
+    arm: str = field(default="embedded", metadata=_about("executor of arm motion", EXECUTORS))
+    camera: str = field(default="wrist", metadata=_about("the camera that the policy looks through", CAMERAS))
+    policy: str = field(
+        default="scripted", metadata=_about("policy that picks the moves: random, scripted, cem, ...")
+    )
+    checkpoint: Path | None = field(default=None, metadata=_about("weights, for the policies that need them"))
+    epsilon: float = field(default=0.0, metadata=_about("share of random actions, 0 to 1"))
+    bags: Path = field(default=Path("bags"), metadata=_about("folder for the episodes, one bag each"))
+    episodes: int = field(default=10, metadata=_about("episodes to collect; then everything ends"))
+    split: str = field(default="train", metadata=_about("family of simulated scenes", SPLITS))
+    seed: int = field(default=1, metadata=_about("seed of the first scene; each further episode adds one"))
+    rtf: float = field(default=1.0, metadata=_about("simulated seconds per second on the wall, at most"))
+    headless: bool = field(
+        default=True, metadata=_about("false opens a window with the policy's candidates (needs image_view)")
+    )
+    namespace: str = field(
+        default="", metadata=_about("namespace of all nodes and relative topics, for several robots")
+    )
 
     def __post_init__(self) -> None:
         _one_of("system", self.system, SYSTEMS)

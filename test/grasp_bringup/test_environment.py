@@ -51,6 +51,11 @@ def test_a_profile_of_the_users_own_is_kept() -> None:
     assert settings[RANGE] == "LOCALHOST"
 
 
+def test_our_own_profile_is_not_mistaken_for_the_users() -> None:
+    once = ros_environment({}, one_machine=False)
+    assert ros_environment(once, one_machine=True) == ros_environment({}, one_machine=True)
+
+
 def test_another_rmw_gets_no_profile() -> None:
     settings = ros_environment({"RMW_IMPLEMENTATION": "rmw_zenoh_cpp"}, one_machine=True)
     assert PROFILE not in settings

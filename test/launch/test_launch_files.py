@@ -1,0 +1,178 @@
+"""Every launch file is executed, with the real `launch` or its double; its nodes are those of run.py too."""
+
+import ast
+import dataclasses
+import inspect
+from pathlib import Path
+
+import pytest
+import yaml
+
+from grasp_bringup import run
+from grasp_bringup.system import CELL_OPTIONS, NodeSpec, SystemOptions, cell_nodes, system_nodes
+from qtopt_policy.errors import ConfigError, UnknownNameError
+from support.launch_harness import DOUBLE, LAUNCH_FILES, REAL, execute
+
+GRASP, SIM = LAUNCH_FILES / "grasp.launch.py", LAUNCH_FILES / "sim.launch.py"
+
+# Launch arguments (text), and the options that they must become.
+GRASP_SETS: list[tuple[dict[str, str], SystemOptions]] = [
+    ({}, SystemOptions()),
+    (
+        {"policy": "random", "episodes": "3", "rtf": "4", "seed": "7", "bags": "/data/bags"},
+        SystemOptions(policy="random", episodes=3, rtf=4.0, seed=7, bags=Path("/data/bags")),
+    ),
+    (
+        {
+            "policy": "cem",
+            "checkpoint": "/models/v1",
+            "epsilon": "0.25",
+            "camera": "shoulder",
+            "split": "test",
+        },
+        SystemOptions(
+            policy="cem", checkpoint=Path("/models/v1"), epsilon=0.25, camera="shoulder", split="test"
+        ),
+    ),
+    (
+        {"namespace": "cell1", "robot": "/my/arm.yaml"},
+        SystemOptions(namespace="cell1", robot=Path("/my/arm.yaml")),
+    ),
+    ({"headless": "false", "rtf": "0.5"}, SystemOptions(headless=False, rtf=0.5)),
+    ({"policy": "1e3"}, SystemOptions(policy="1e3")),
+]
+SIM_SETS: list[tuple[dict[str, str], SystemOptions]] = [
+    ({}, SystemOptions()),
+    ({"rtf": "8.0", "seed": "3", "camera": "shoulder"}, SystemOptions(rtf=8.0, seed=3, camera="shoulder")),
+    ({"split": "test", "namespace": "b"}, SystemOptions(split="test", namespace="b")),
+]
+
+
+def started_by_run(spec: NodeSpec, folder: Path) -> NodeSpec:
+    """Read back what a node is told on the command line that run.py gives it."""
+    line = run.command(spec, folder / f"{spec.name}.yaml")
+    options = line[line.index("--ros-args") + 1 :]
+    rules: dict[str, str] = {}
+    parameters: dict[str, object] = {}
+    for flag, value in zip(options[::2], options[1::2], strict=True):
+        if flag == "--params-file":
+            parameters = yaml.safe_load(Path(value).read_text())["/**"]["ros__parameters"]
+        else:
+            assert flag == "-r"
+            source, _, target = value.partition(":=")
+            rules[source] = target
+    name, namespace = rules.pop("__node"), rules.pop("__ns", "").strip("/")
+    return dataclasses.replace(
+        spec,
+        executable=Path(line[line.index("--ros-args") - 1]).name,
+        name=name,
+        namespace=namespace,
+        parameters=parameters,  # type: ignore[arg-type]
+        remappings=tuple(rules.items()),
+    )
+
+
+@pytest.mark.parametrize(("arguments", "options"), GRASP_SETS)
+def test_grasp_launch_starts_the_nodes_of_the_system(
+    arguments: dict[str, str], options: SystemOptions
+) -> None:
+    assert execute(GRASP, arguments).nodes == list(system_nodes(options))
+
+
+@pytest.mark.parametrize(("arguments", "options"), SIM_SETS)
+def test_sim_launch_starts_the_nodes_of_the_cell(arguments: dict[str, str], options: SystemOptions) -> None:
+    assert execute(SIM, arguments).nodes == list(cell_nodes(options))
+
+
+@pytest.mark.parametrize(("arguments", "options"), GRASP_SETS)
+def test_run_starts_what_launch_starts(
+    arguments: dict[str, str],
+    options: SystemOptions,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    viewer = tmp_path / "lib/image_view/image_view"
+    viewer.parent.mkdir(parents=True)
+    viewer.touch()
+    monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path))
+    started = [started_by_run(spec, tmp_path) for spec in system_nodes(options)]
+    assert started == execute(GRASP, arguments).nodes
+
+
+def test_every_launch_file_is_tested() -> None:
+    assert set(LAUNCH_FILES.glob("*.launch.py")) == {GRASP, SIM}
+
+
+def test_every_option_is_an_argument_of_grasp_launch() -> None:
+    arguments = execute(GRASP, {}).arguments
+    assert list(arguments) == [entry.name for entry in dataclasses.fields(SystemOptions)]
+    assert set(execute(SIM, {}).arguments) == set(CELL_OPTIONS)
+
+
+@pytest.mark.parametrize("path", [GRASP, SIM], ids=lambda path: path.name)
+def test_every_argument_has_a_description(path: Path) -> None:
+    for name, (_, description, _) in execute(path, {}).arguments.items():
+        assert len(description.split()) >= 3, name
+
+
+def test_nodes_start_under_our_fast_dds_profile() -> None:
+    environment = execute(GRASP, {}).environment
+    assert Path(environment["FASTDDS_DEFAULT_PROFILES_FILE"]).name == "fastdds_local.xml"
+    assert environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "SYSTEM_DEFAULT"
+
+
+def test_an_unknown_system_is_refused_with_the_valid_choices() -> None:
+    with pytest.raises(RuntimeError, match=r"system.*robot.*sim"):
+        execute(GRASP, {"system": "robot"})
+    with pytest.raises(UnknownNameError, match=r"unknown system 'robot'\. Valid choices: sim"):
+        SystemOptions(system="robot")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("episodes", "many"), ("rtf", "-1"), ("seed", "1.5"), ("headless", "2")]
+)
+def test_a_bad_argument_is_refused_by_name(name: str, text: str) -> None:
+    with pytest.raises(ConfigError, match=name):
+        execute(GRASP, {name: text})
+
+
+def test_the_end_of_any_node_but_the_window_ends_the_system() -> None:
+    nodes = execute(GRASP, {"headless": "false"}).nodes
+    assert [spec.name for spec in nodes if not spec.required] == ["debug_view"]
+
+
+def test_launch_files_refuse_what_launch_refuses() -> None:
+    from launch.actions import DeclareLaunchArgument, OpaqueFunction
+    from launch_ros.actions import Node
+
+    with pytest.raises(TypeError):
+        Node(package="a", node_executable="b")
+    with pytest.raises(TypeError):
+        Node(package="a", executable="b", parameter=[])
+    with pytest.raises(TypeError):
+        DeclareLaunchArgument("a", default="b")
+    with pytest.raises(TypeError):
+        OpaqueFunction(lambda context: None)
+
+
+def _double_signatures() -> list[tuple[str, str, set[str]]]:
+    found = []
+    for path in sorted(DOUBLE.rglob("*.py")):
+        module = ".".join(path.relative_to(DOUBLE).with_suffix("").parts).removesuffix(".__init__")
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef):
+                for method in node.body:
+                    if isinstance(method, ast.FunctionDef) and method.name == "__init__":
+                        names = {argument.arg for argument in (*method.args.args, *method.args.kwonlyargs)}
+                        found.append((module, node.name, names))
+    return found
+
+
+@pytest.mark.skipif(not REAL, reason="compares the double with the real launch, which is not installed")
+@pytest.mark.parametrize(("module", "name", "parameters"), _double_signatures())
+def test_the_double_takes_nothing_that_launch_does_not_take(
+    module: str, name: str, parameters: set[str]
+) -> None:
+    home = {"Action": "launch.action", "ExecuteLocal": "launch.actions.execute_local"}.get(name, module)
+    real = getattr(__import__(home, fromlist=[name]), name)
+    assert parameters <= set(inspect.signature(real.__init__).parameters) | {"condition"}
