@@ -48,6 +48,7 @@ SIM_TRUTH = "sim/truth"  # diagnostic_msgs/DiagnosticArray: ground truth for tes
 # all nodes
 DIAGNOSTICS = "/diagnostics"  # diagnostic_msgs/DiagnosticArray, 1 Hz
 HEARTBEAT = "heartbeat"  # heartbeat/<node>, std_msgs/Header, 20 Hz
+IMAGE_TAKEN = "camera/image_taken"  # std_msgs/Header: stamp of an image taken, frame_id the node's name
 
 REPUBLISH_RATE = 20.0  # [Hz] of level-triggered wishes and heartbeats
 
