@@ -48,6 +48,7 @@ class GripperCore:
         self._aperture = float("nan")
         self._rest_aperture = float("nan")
         self._rest_since = 0.0
+        self._seen = float("-inf")
 
     @property
     def closed(self) -> bool | None:
@@ -74,7 +75,8 @@ class GripperCore:
         self._rest_aperture, self._rest_since = self._aperture, now
 
     def joint_state(self, position: float, now: float) -> None:
-        """Take the measured position of the gripper's first joint [m or rad]."""
+        """Take the position of the gripper's first joint [m or rad] as it was at `now` [s]."""
+        self._seen = now
         self._aperture = self._config.aperture(position)
         if not abs(self._aperture - self._rest_aperture) <= SETTLE_CHANGE:
             self._rest_aperture, self._rest_since = self._aperture, now
@@ -84,8 +86,8 @@ class GripperCore:
         if self._since is None or self._closed is None:
             return None
         elapsed = now - self._since
-        measured = self._rest_aperture == self._rest_aperture  # NaN: nothing measured yet
-        rests = measured and now - self._rest_since >= SETTLE_TIME and elapsed >= REACTION_TIME
+        # Judged by what was measured: joint states that come late say nothing about the time since.
+        rests = self._seen - self._rest_since >= SETTLE_TIME and self._seen - self._since >= REACTION_TIME
         if not rests and elapsed < self._deadline:
             return None
         self._since = None

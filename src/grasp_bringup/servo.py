@@ -105,6 +105,13 @@ class ServoCore:
         """Time in which the motion comes to rest after the target was taken away [s]."""
         return self._averages.settling_samples * self.period
 
+    def to_rest(self) -> Array:
+        """Return the joint positions of the next ticks if the target were taken away now, shape (m, n).
+
+        m periods make `settling_time`; the last position is the one of the rest.
+        """
+        return self._averages.to_rest()
+
     @property
     def target(self) -> Pose | None:
         """The target of now; None means hold."""

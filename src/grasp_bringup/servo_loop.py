@@ -1,9 +1,9 @@
 """When the servo moves: its timeline, the age of its inputs and where it starts (no ROS).
 
 The core runs on a grid of ticks, `LEAD` ticks ahead of the clock. Each call yields a trajectory: the ticks
-that lie ahead, then a stop, HORIZON long in all. Ticks that a late timer missed are made up, so the motion's
-speed is that of the clock; a silence longer than the horizon means that the controller stands where the arm
-is measured.
+that lie ahead, then the way to rest that the core itself would take without a target. Ticks that a late timer
+missed are made up, so the motion's speed is that of the clock; a silence longer than the horizon means that
+the controller stands where the arm is measured.
 """
 
 from collections import Counter, deque
@@ -12,9 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from grasp_bringup.servo import ServoCore, ServoSample
-from grasp_bringup.smoothing import JointMotion
-from grasp_bringup.trajectory import TrajectoryPoint, stopping_points
+from grasp_bringup.servo import ServoCore
 from grasp_bringup.watchdog import Watchdog
 from grasp_bringup.wish import NANOSECOND
 from qtopt_policy.errors import ConfigError
@@ -22,10 +20,10 @@ from qtopt_policy.geometry import Pose
 
 Array = NDArray[np.float64]
 
-LEAD = 2  # ticks: how late a message may come before the controller begins to brake
-HORIZON = 0.1  # [s]
-TAIL_POINTS = 4
-_REST_SPEED = 1e-6  # [rad/s]
+LEAD = 1  # ticks: how late a message may come before the controller begins to brake
+HORIZON = 0.1  # [s]: no trajectory is longer
+_TAIL_STRIDE = 2  # ticks between the points of the way to rest: the controller interpolates
+_AT_REST = 1e-7  # [rad]
 
 
 @dataclass(frozen=True)
@@ -54,6 +52,15 @@ class LoopConfig:
 
 
 @dataclass(frozen=True, eq=False)
+class TrajectoryPoint:
+    """Joint positions and velocities, shape (n,) each, at `time` [s] after the trajectory's start."""
+
+    time: float
+    q: Array
+    dq: Array
+
+
+@dataclass(frozen=True, eq=False)
 class Plan:
     """A trajectory that starts at `stamp` [ns]; its last point is at rest."""
 
@@ -67,16 +74,24 @@ class ServoLoop:
     Attributes:
         fired: how often each limit, refusal and watchdog has fired, by name.
         details: the values of the latest firing, by name.
+
+    Raises:
+        ConfigError: the core takes so long to rest that its trajectories would be longer than HORIZON.
     """
 
     def __init__(self, core: ServoCore, config: LoopConfig | None = None) -> None:
+        longest = core.settling_time + (LEAD + 1) * core.period
+        if longest > HORIZON + 1e-9:
+            raise ConfigError(
+                f"acceleration_time and jerk_time make trajectories {longest:.3f} s long, at most {HORIZON} s"
+            )
         self._core = core
         self._config = LoopConfig() if config is None else config
         self._period = round(core.period / NANOSECOND)
         self._targets = Watchdog(self._config.wish_timeout)
         self._joints = Watchdog(self._config.joint_timeout)
         self._measured: Array | None = None
-        self._ahead: deque[tuple[int, ServoSample]] = deque(maxlen=LEAD + 1)
+        self._ahead: deque[tuple[int, Array]] = deque(maxlen=LEAD + 2)
         self._resting = True
         self.fired: Counter[str] = Counter()
         self.details: dict[str, str] = {}
@@ -95,11 +110,11 @@ class ServoLoop:
         """Take a target (base frame) stamped `stamp` [ns]; one out of its time is noted and dropped."""
         age = (now - stamp) * NANOSECOND
         if age > self._config.max_wish_age:
-            self._note("stale", f"target {age:.3f} s old")
+            self.note("stale", f"target {age:.3f} s old")
         elif -age > self._config.max_wish_lead:
-            self._note("future", f"target {-age:.3f} s ahead")
+            self.note("future", f"target {-age:.3f} s ahead")
         elif not self._joints.alive(steady) or self._measured is None:
-            self._note("no_joint_state", f"last joint state {self._joints.age(steady):.3f} s ago")
+            self.note("no_joint_state", f"last joint state {self._joints.age(steady):.3f} s ago")
         else:
             if self._resting:
                 self._begin(now)
@@ -121,41 +136,39 @@ class ServoLoop:
         while self._ahead[-1][0] < now + LEAD * self._period:
             sample = self._core.tick()
             self.fired.update(sample.reasons)
-            self._ahead.append((self._ahead[-1][0] + self._period, sample))
-        plan = self._plan(now)
-        latest = self._ahead[-1][1]
-        if self._core.target is None and np.abs(latest.dq).max() < _REST_SPEED:
+            self._ahead.append((self._ahead[-1][0] + self._period, sample.q))
+        rest = self._core.to_rest()
+        if self._core.target is None and np.abs(rest[-1] - self._ahead[-1][1]).max() < _AT_REST:
             self._resting = True
-        return plan
+        return self._plan(now, rest)
 
     def _begin(self, now: int) -> None:
         """Leave the rest: from the measured joints, if the last command lies elsewhere."""
         assert self._measured is not None
-        at = self._ahead[-1][1].q if self._ahead else None
+        at = self._ahead[-1][1] if self._ahead else None
         if at is None or np.abs(at - self._measured).max() > self._config.seed_tolerance:
             self._core.reset(self._measured)
             at = self._measured
-        still = np.zeros_like(at)
         self._ahead.clear()
-        self._ahead.append((now, ServoSample(at, still, still, ())))
+        self._ahead.append((now, at))
         self._resting = False
 
     def _watch(self, now: int, steady: float) -> None:
         """Look at the ages of the inputs and at the distance between command and arm."""
         assert self._measured is not None
         if self._targets.expired(steady):
-            self._note("wish_timeout", f"no target for {self._targets.age(steady):.3f} s")
+            self.note("wish_timeout", f"no target for {self._targets.age(steady):.3f} s")
             self.hold()
         if self._joints.expired(steady) and self._core.target is not None:
-            self._note("joint_timeout", f"no joint state for {self._joints.age(steady):.3f} s")
+            self.note("joint_timeout", f"no joint state for {self._joints.age(steady):.3f} s")
             self.hold()
         behind = (now - self._ahead[-1][0]) * NANOSECOND
-        gap = float(np.abs(self._ahead[0][1].q - self._measured).max())
+        gap = float(np.abs(self._ahead[0][1] - self._measured).max())
         if abs(behind) > HORIZON:
-            self._note("late", f"command {behind:.3f} s behind the clock")
+            self.note("late", f"command {behind:.3f} s behind the clock")
             self._rest_at_measured()
         elif gap > self._config.jump_tolerance:
-            self._note("jump", f"arm {gap:.3f} rad away from its command")
+            self.note("jump", f"arm {gap:.3f} rad away from its command")
             self._rest_at_measured()
 
     def _rest_at_measured(self) -> None:
@@ -165,15 +178,19 @@ class ServoLoop:
         self._ahead.clear()
         self._resting = True
 
-    def _plan(self, now: int) -> Plan:
-        ahead = [(stamp, sample) for stamp, sample in self._ahead if stamp > now]
-        points = [TrajectoryPoint((t - now) * NANOSECOND, s.q, s.dq) for t, s in ahead]
-        last = ahead[-1][1]
-        start = points[-1].time
-        motion = JointMotion(last.q, last.dq, last.ddq)
-        tail = stopping_points(motion, HORIZON - start, TAIL_POINTS)
-        return Plan(now, points + [TrajectoryPoint(start + p.time, p.q, p.dq) for p in tail])
+    def _plan(self, now: int, rest: Array) -> Plan:
+        """Join the ticks known and the way to rest; velocities are central differences, none at the end."""
+        q = np.vstack([*(q for _, q in self._ahead), rest])
+        dq = np.zeros_like(q)
+        dq[1:-1] = (q[2:] - q[:-2]) / (2.0 * self._core.period)
+        dq[0] = dq[1]
+        first = self._ahead[0][0]
+        times = [(first + i * self._period - now) * NANOSECOND for i in range(len(q))]
+        known = [i for i in range(len(self._ahead)) if times[i] > 0.0]
+        tail = range(len(q) - 1, known[-1], -_TAIL_STRIDE)
+        return Plan(now, [TrajectoryPoint(times[i], q[i], dq[i]) for i in [*known, *reversed(tail)]])
 
-    def _note(self, name: str, detail: str) -> None:
+    def note(self, name: str, detail: str) -> None:
+        """Count a finding by its name and keep its values."""
         self.fired[name] += 1
         self.details[name] = detail

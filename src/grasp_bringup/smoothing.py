@@ -3,8 +3,8 @@
     q[k] = sum_i w[i] c[k - i],   w = box(n1) * box(n2),   sum w = 1
 
 The output's position and velocity are convex combinations of the input's, so whatever box (joint limits) or
-half space (table, in joint space) holds the input holds the output, it cannot overshoot, and it rests n1 + n2
-samples after the input rests. Acceleration and jerk are bounded by
+half space (table, in joint space) holds the input holds the output, it cannot overshoot, and it reaches an
+input that rests n1 + n2 - 2 samples later. Acceleration and jerk are bounded by
 
     |ddq| <= max|dc[k] - dc[k - n1]| / (n1 dt),   |dddq| <= 2 max|ddq| / (n2 dt)
 
@@ -36,13 +36,24 @@ class MovingAverages:
         kernel = np.convolve(np.full(first, 1.0 / first), np.full(second, 1.0 / second))
         self._weights = kernel[::-1].copy()  # oldest sample first, as in the history
         self._centre = float(np.arange(len(kernel)) @ kernel)
+        # Row j - 1: what the history weighs in the output j samples from now if the input rests.
+        count = len(kernel)
+        self._rest = np.array([[*np.zeros(j), *self._weights[: count - j]] for j in range(1, max(count, 2))])
+        self._rest[:, -1] += 1.0 - self._rest.sum(axis=1)
         self._first = first
         self._period = period
 
     @property
     def settling_samples(self) -> int:
-        """Samples after which the output rests when the input rests."""
-        return len(self._weights) + 1
+        """Samples after which the output has reached an input that rests."""
+        return len(self._rest)
+
+    def to_rest(self) -> Array:
+        """Return the next outputs if the input rests from now on, shape (settling_samples, n).
+
+        The last one is the newest input.
+        """
+        return self._rest @ self._history[2:]
 
     def reset(self, q: Array, dq: Array) -> None:
         """Start at `q` with velocity `dq`: as if the input had come along a straight line."""

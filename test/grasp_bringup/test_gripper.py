@@ -79,6 +79,14 @@ def test_fingers_without_joint_states_miss_the_deadline() -> None:
     assert math.isnan(result.aperture)
 
 
+def test_late_joint_states_do_not_look_like_a_rest() -> None:
+    core = started()
+    core.joint_state(0.039, 0.01)
+    assert core.check(0.5) is None
+    core.joint_state(0.0, 0.51)
+    assert core.check(0.52) is None
+
+
 def test_fingers_that_do_not_open_are_suspicious() -> None:
     result = run(started(close=False), [0.0] * 100)
     assert result is not None

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from grasp_bringup.kinematics import Kinematics
-from grasp_bringup.servo import ServoCore
+from grasp_bringup.servo import ServoConfig, ServoCore
 from grasp_bringup.servo_loop import HORIZON, LoopConfig, Plan, ServoLoop
 from qtopt_policy.errors import ConfigError
 from qtopt_policy.geometry import Array, Pose, pointing_down
@@ -23,6 +23,7 @@ class Arm:
         self.loop = ServoLoop(ServoCore(KINEMATICS, LIMITS), config)
         self.time = 50.0
         self.q = START_Q
+        self.late = 0.0
         self.plans: list[Plan] = []
         self.path: list[Array] = []
 
@@ -49,8 +50,9 @@ class Arm:
 
     def follow(self) -> None:
         """Take the position of the latest trajectory at the time of now."""
-        if self.plans:
-            plan = self.plans[-1]
+        heard = [plan for plan in self.plans if plan.stamp <= self.now - round(self.late * SECOND)]
+        if heard:
+            plan = heard[-1]
             times = [0.0, *(point.time for point in plan.points)]
             stops = np.array([self.q, *(point.q for point in plan.points)])
             since = (self.now - plan.stamp) / SECOND
@@ -197,6 +199,21 @@ def test_clock_set_back_starts_anew() -> None:
     arm.time -= 30.0
     assert arm.loop.tick(arm.now, arm.time) is None
     assert arm.loop.fired["late"] == 1
+
+
+@pytest.mark.parametrize("late", [0.0, 0.004, 0.015, 0.025])
+def test_trajectories_that_come_late_never_lead_below_the_target(late: float) -> None:
+    arm = ready()
+    arm.late = late
+    arm.run(0.6, moved(0.0, 0.0, -0.07))
+    lowest = min(KINEMATICS.forward(q).position[2] for q in arm.path)
+    assert lowest >= moved(0.0, 0.0, -0.07).position[2] - 2e-4
+    assert arm.pose.distance(moved(0.0, 0.0, -0.07)) < 1e-3
+
+
+def test_servo_too_slow_to_rest_within_the_horizon_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"0\.12\d s long, at most 0\.1"):
+        ServoLoop(ServoCore(KINEMATICS, LIMITS, config=ServoConfig(acceleration_time=0.1)))
 
 
 def test_impossible_threshold_is_refused_by_name() -> None:

@@ -33,10 +33,20 @@ def test_output_rests_at_the_newest_input_after_the_settling_samples(
     averages = started(first, second)
     for value in values:
         averages.push(value)
-    for _ in range(averages.settling_samples):
+    for _ in range(averages.settling_samples + 1):
         motion = averages.push(averages.newest)
     np.testing.assert_allclose(motion.q, values[-1], atol=1e-12)
     np.testing.assert_allclose(motion.dq, 0.0, atol=1e-9)
+
+
+@given(inputs, st.integers(2, 10), st.integers(1, 4))
+def test_way_to_rest_is_what_pushing_the_newest_input_yields(values: Array, first: int, second: int) -> None:
+    averages = started(first, second)
+    for value in values:
+        averages.push(value)
+    foreseen = averages.to_rest()
+    pushed = [averages.push(averages.newest).q for _ in range(averages.settling_samples)]
+    np.testing.assert_allclose(foreseen, pushed, atol=1e-12)
 
 
 @given(inputs)
