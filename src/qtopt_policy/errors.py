@@ -1,10 +1,19 @@
 """The exceptions that this project raises. Each names what was found and what would have been valid."""
 
 from collections.abc import Iterable
+from typing import Any
 
 
 class QtoptError(Exception):
-    """Root of all errors raised by qtopt_grasping."""
+    """Root of all errors raised by qtopt_grasping. Their messages survive pickling (worker processes)."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self), self.args)
+
+
+def _restore(kind: type[QtoptError], arguments: tuple[Any, ...]) -> QtoptError:
+    """Rebuild an error from its message; `__init__` may take other arguments than that."""
+    return kind.__new__(kind, *arguments)
 
 
 class ConfigError(QtoptError):

@@ -1,0 +1,64 @@
+"""The command line: `qtopt demo | collect | evaluate | bags | doctor`."""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import tyro
+from tyro import conf
+
+from qtopt_learner import cli_config
+from qtopt_policy.errors import QtoptError
+
+Command = (
+    Annotated[cli_config.DemoConfig, conf.subcommand("demo")]
+    | Annotated[cli_config.CollectConfig, conf.subcommand("collect")]
+    | Annotated[cli_config.EvaluateConfig, conf.subcommand("evaluate")]
+    | Annotated[cli_config.Bags, conf.subcommand("bags")]
+    | Annotated[cli_config.DoctorConfig, conf.subcommand("doctor")]
+)
+DESCRIPTION = "Closed-loop vision-based grasping that learns from its own bags (QT-Opt) for ROS 2."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one subcommand; return the exit status: 0 done, 1 found wanting, 2 an error of ours, 130 Ctrl-C."""
+    try:
+        command = tyro.cli(
+            Command,  # type: ignore[arg-type]  # a union of subcommands is no class
+            prog="qtopt",
+            description=DESCRIPTION,
+            args=arguments,
+        )
+        return _run(command)
+    except QtoptError as error:
+        sys.stderr.write(f"qtopt: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(command: object) -> int:
+    # Imported only when asked for: torch, MuJoCo and rclpy take seconds.
+    if isinstance(command, cli_config.DemoConfig):
+        from qtopt_learner import demo
+
+        return demo.run(command)
+    if isinstance(command, cli_config.CollectConfig):
+        from qtopt_learner import collect
+
+        return collect.run(command)
+    if isinstance(command, cli_config.EvaluateConfig):
+        from qtopt_learner import evaluate
+
+        return evaluate.run(command)
+    if isinstance(command, cli_config.Bags):
+        from qtopt_learner import cli_bags
+
+        return cli_bags.run(command.command)
+    from grasp_bringup import doctor
+
+    return doctor.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,197 @@
+"""What `qtopt` can be told: one frozen dataclass per subcommand. Imports nothing heavy: --help is quick."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro import conf
+
+from qtopt_policy.errors import ConfigError
+
+Paths = Annotated[
+    tuple[Path, ...], conf.Positional, conf.arg(metavar="PATH [PATH ...]", help_behavior_hint="")
+]
+OptionalInt = Annotated[int | None, conf.arg(metavar="INT")]
+OptionalPath = Annotated[Path | None, conf.arg(metavar="PATH")]
+
+
+@dataclass(frozen=True)
+class DemoConfig:
+    """Watch the whole graph grasp: simulator, guard, servo, policy, collector; then a table and a report."""
+
+    episodes: int = 8
+    """Episodes in all; every fourth one is run by an untrained network."""
+    out: OptionalPath = None
+    """Folder for bags, logs and the report; out/demo-<date and time> if not given."""
+    seed: int = 1
+    """Seed of the first scene; each further episode adds one."""
+    real_time_factor: float = 4.0
+    """Speed of the simulation against the clock on the wall."""
+    camera: Literal["wrist", "shoulder"] = "wrist"
+    """Camera that the policy looks through."""
+    deadline: float = 150.0
+    """Seconds after which no further episode is begun."""
+
+    def __post_init__(self) -> None:
+        _positive("episodes", self.episodes)
+        _positive("real-time-factor", self.real_time_factor)
+        _positive("deadline", self.deadline)
+
+
+@dataclass(frozen=True)
+class CollectConfig:
+    """Collect episodes into bags over the ROS graph; numbering goes on where the folder ends."""
+
+    episodes: int = 100
+    """Episodes to add."""
+    bags: Path = Path("bags")
+    """Folder of the bags, one folder per episode below it."""
+    policy: str = "scripted"
+    """random, scripted, scripted_exact or cem."""
+    checkpoint: OptionalPath = None
+    """Weights for cem."""
+    allow_untrained: Annotated[bool, conf.FlagCreatePairsOff] = False
+    """Let weights drive that no training has touched."""
+    epsilon: float = 0.0
+    """Share of random actions."""
+    split: Literal["train", "test"] = "train"
+    """Family of scenes of the simulator."""
+    seed: int = 1
+    """Seed of the first scene; each further episode adds one."""
+    real_time_factor: float = 4.0
+    """Speed of the simulation against the clock on the wall."""
+    camera: Literal["wrist", "shoulder"] = "wrist"
+    """Camera that the policy looks through."""
+    robot: Path = Path("config/robots/sim.yaml")
+    """Description of the robot."""
+    mdp: Path = Path("config/mdp.yaml")
+    """Definition of steps, episodes and rewards."""
+
+    def __post_init__(self) -> None:
+        _positive("episodes", self.episodes)
+        _positive("real-time-factor", self.real_time_factor)
+        _share("epsilon", self.epsilon)
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """Measure policies on the benchmark: success with 95 % intervals, by ground truth and as judged."""
+
+    policies: Annotated[tuple[str, ...], conf.arg(metavar="NAME [NAME ...]")] = (
+        "random",
+        "scripted",
+        "scripted_exact",
+        "oracle",
+    )
+    """Any of random, scripted, scripted_exact, oracle (the ceiling: it knows all poses) and cem."""
+    split: Literal["train", "test"] = "test"
+    """Scenes to grasp in; the object families and seeds of the two are disjoint."""
+    episodes: OptionalInt = None
+    """Scenes per policy, the same for all policies; all of the benchmark's if not given."""
+    first: int = 0
+    """Scene to begin with, counted from the benchmark's first."""
+    through: Literal["env", "graph"] = "env"
+    """env: GraspEnv in worker processes, fast. graph: the ROS nodes, one episode after the other."""
+    workers: int = 0
+    """Worker processes; 0 takes one per core. The numbers do not depend on it."""
+    checkpoint: OptionalPath = None
+    """Weights for cem."""
+    allow_untrained: Annotated[bool, conf.FlagCreatePairsOff] = False
+    """Let weights drive that no training has touched."""
+    epsilon: float = 0.0
+    """Share of random actions."""
+    camera: Literal["wrist", "shoulder"] = "wrist"
+    """Camera that the policy looks through."""
+    benchmark: Path = Path("config/benchmark_v1.yaml")
+    """Definition of the task; its digest stands beside every result."""
+    mdp: OptionalPath = None
+    """Another definition of steps, where a policy needs it; may differ only in what is not the task:
+    action_frame, image_size, max_skew, step_penalty, discount."""
+    real_time_factor: float = 4.0
+    """Speed of the simulation against the clock on the wall (graph only)."""
+    out: OptionalPath = None
+    """JSON file of all results; out/evaluation-<date and time>.json if not given."""
+
+    def __post_init__(self) -> None:
+        if self.episodes is not None:
+            _positive("episodes", self.episodes)
+        _positive("real-time-factor", self.real_time_factor)
+        _share("epsilon", self.epsilon)
+        if len(set(self.policies)) != len(self.policies) or not self.policies:
+            raise ConfigError(f"policies {', '.join(self.policies)}: name each one once")
+        if self.workers < 0 or self.first < 0:
+            raise ConfigError(f"workers {self.workers}, first {self.first}: must not be negative")
+
+
+@dataclass(frozen=True)
+class _BagPaths:
+    paths: Paths
+    """Bags, or folders of bags."""
+
+    def __post_init__(self) -> None:
+        if not self.paths:
+            raise ConfigError("give the path of at least one bag or folder of bags")
+
+
+@dataclass(frozen=True)
+class BagsInfo(_BagPaths):
+    """Show what bags hold: episodes, outcomes, steps, sizes."""
+
+
+@dataclass(frozen=True)
+class BagsCheck(_BagPaths):
+    """Read every bag whole; name each one that is torn, reordered, not finite or lacks a topic."""
+
+
+@dataclass(frozen=True)
+class BagsRepair(_BagPaths):
+    """Salvage bags that a crash left torn."""
+
+
+@dataclass(frozen=True)
+class BagsImport(_BagPaths):
+    """Turn ordinary `ros2 bag record` output (sqlite3 or MCAP, zstd, split) into one bag per episode."""
+
+    out: Path = Path("bags")
+    """Folder for the episodes."""
+
+
+@dataclass(frozen=True)
+class BagsReport(_BagPaths):
+    """Write the HTML report of bags."""
+
+    out: Path = Path("report.html")
+    """The file to write."""
+    shown: int = 60
+    """Episodes with a section of their own."""
+
+
+BagsConfig = (
+    Annotated[BagsInfo, conf.subcommand("info")]
+    | Annotated[BagsCheck, conf.subcommand("check")]
+    | Annotated[BagsRepair, conf.subcommand("repair")]
+    | Annotated[BagsImport, conf.subcommand("import")]
+    | Annotated[BagsReport, conf.subcommand("report")]
+)
+
+
+@dataclass(frozen=True)
+class Bags:
+    """Look into, check, repair and import bags."""
+
+    command: conf.OmitSubcommandPrefixes[BagsConfig]
+
+
+@dataclass(frozen=True)
+class DoctorConfig:
+    """Say what is installed, what is missing or mixed, and the command that mends it."""
+
+
+def _positive(name: str, value: float) -> None:
+    if not value > 0:
+        raise ConfigError(f"{name} {value}: must be above 0")
+
+
+def _share(name: str, value: float) -> None:
+    if not 0.0 <= value <= 1.0:
+        raise ConfigError(f"{name} {value}: must be in [0, 1]")

@@ -1,0 +1,112 @@
+"""Evaluation through GraspEnv, short."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+import pytest
+import yaml
+from rich.console import Console
+
+from grasp_bringup.sim.benchmark import load_benchmark
+from qtopt_collector.report.score import EpisodeResult
+from qtopt_learner import evaluate
+from qtopt_learner.cli_config import EvaluateConfig
+from qtopt_learner.evaluate_env import scene_seeds, task_mdp
+from qtopt_learner.evaluate_jobs import Job
+from qtopt_policy.config import to_mapping
+from qtopt_policy.errors import CheckpointError, ConfigError, UnknownNameError
+from support.players import make_interrupted, play
+
+CONFIG = EvaluateConfig(policies=("random", "scripted"), episodes=2, workers=1)
+
+
+def quiet() -> Console:
+    return Console(file=StringIO())
+
+
+@pytest.fixture(scope="module")
+def alone() -> tuple[EpisodeResult, ...]:
+    return evaluate.evaluate(CONFIG, quiet()).results
+
+
+def test_every_policy_plays_every_scene(alone: tuple[EpisodeResult, ...]) -> None:
+    assert [(row.policy, row.seed) for row in alone] == [(p, s) for p in CONFIG.policies for s in (0, 1)]
+
+
+def test_ground_truth_and_judgement_are_known(alone: tuple[EpisodeResult, ...]) -> None:
+    assert {type(row.truth) for row in alone} == {bool}
+    assert {type(row.success) for row in alone} == {bool}
+    assert all(1 <= row.steps <= 20 for row in alone)
+
+
+@pytest.mark.slow
+def test_numbers_do_not_depend_on_the_workers(alone: tuple[EpisodeResult, ...]) -> None:
+    assert evaluate.evaluate(replace(CONFIG, workers=2), quiet()).results == alone
+
+
+def test_the_oracle_grasps() -> None:
+    found = evaluate.evaluate(EvaluateConfig(policies=("oracle",), episodes=1, workers=1), quiet())
+    assert found.results[0].truth
+
+
+def test_digest_is_the_benchmarks() -> None:
+    config = EvaluateConfig(policies=("random",), episodes=1, workers=1)
+    assert evaluate.evaluate(config, quiet()).digest == load_benchmark().digest
+
+
+def test_ctrl_c_keeps_what_is_done(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def interrupted(*_: object) -> Iterator[EpisodeResult]:
+        player = make_interrupted()
+        return (player(job) for job in [Job("random", seed) for seed in range(5)])
+
+    monkeypatch.setattr(evaluate, "_play", interrupted)
+    config = EvaluateConfig(policies=("random",), episodes=5, out=tmp_path / "r.json")
+    assert evaluate.run(config) == 130
+    found = json.loads((tmp_path / "r.json").read_text())
+    assert not found["complete"]
+    assert [row["seed"] for row in found["episodes"]] == [0, 1]
+
+
+def test_progress_passes_every_result_on() -> None:
+    results = [play(Job(policy, seed)) for policy in ("a", "b") for seed in range(3)]
+    assert list(evaluate.watched(iter(results), ("a", "b"), 3, quiet())) == results
+
+
+def test_unknown_policy_is_refused_before_anything_runs() -> None:
+    with pytest.raises(UnknownNameError, match="oracle"):
+        evaluate.evaluate(EvaluateConfig(policies=("nope",), episodes=1), quiet())
+
+
+def test_cem_without_checkpoint_is_refused() -> None:
+    with pytest.raises(CheckpointError, match="checkpoint"):
+        evaluate.evaluate(EvaluateConfig(policies=("cem",), episodes=1, workers=1), quiet())
+
+
+def test_all_scenes_of_the_benchmark_by_default() -> None:
+    benchmark = load_benchmark()
+    assert scene_seeds(benchmark, 0, None) == benchmark.seeds
+    assert scene_seeds(benchmark, 490, None) == benchmark.seeds[490:]
+
+
+@pytest.mark.parametrize(("first", "episodes"), [(0, 501), (499, 2), (500, None)])
+def test_more_scenes_than_the_benchmark_has_are_refused(first: int, episodes: int | None) -> None:
+    with pytest.raises(ConfigError, match="500 scenes"):
+        scene_seeds(load_benchmark(), first, episodes)
+
+
+def write_mdp(tmp_path: Path, **changes: object) -> Path:
+    path = tmp_path / "mdp.yaml"
+    path.write_text(yaml.safe_dump(to_mapping(load_benchmark().mdp) | changes))
+    return path
+
+
+def test_another_frame_is_the_same_task(tmp_path: Path) -> None:
+    assert task_mdp(load_benchmark(), write_mdp(tmp_path, action_frame="base")).action_frame == "base"
+
+
+def test_longer_episodes_are_another_task(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="max_steps 40, the benchmark's is 20"):
+        task_mdp(load_benchmark(), write_mdp(tmp_path, max_steps=40))
