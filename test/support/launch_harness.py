@@ -31,7 +31,12 @@ class _Loader(yaml.SafeLoader):
     """Reads lists as launch_ros writes them: as !!python/tuple, a tag that rcl ignores."""
 
 
-_Loader.add_constructor("tag:yaml.org,2002:python/tuple", _Loader.construct_yaml_seq)
+def _construct_list(loader: _Loader, node: yaml.Node) -> list[Any]:
+    assert isinstance(node, yaml.SequenceNode)
+    return list(loader.construct_sequence(node))
+
+
+_Loader.add_constructor("tag:yaml.org,2002:python/tuple", _construct_list)
 
 
 @dataclass(frozen=True)
