@@ -54,8 +54,8 @@ def test_drop_images_by_moment(tmp_path: Path) -> None:
 def test_debug_images_belong_to_the_step_of_their_stamp(tmp_path: Path) -> None:
     episode = make_episode(count=4)
     stamp = messages.nanoseconds(float(episode.steps.stamp[2]))
-    picture = messages.png(episode.steps.image[1], stamp, "")
-    stray = messages.png(episode.steps.image[0], stamp + 10_000_000, "")
+    picture = messages.compressed_image(episode.steps.image[1], stamp, "")
+    stray = messages.compressed_image(episode.steps.image[0], stamp + 10_000_000, "")
     extra = [Signal(stamp, schema.DEBUG_IMAGE, picture), Signal(stamp, schema.DEBUG_IMAGE, stray)]
     found = read_recording(write_episode(tmp_path, episode, make_signals(episode) + extra)).search
     assert list(found) == [2]
