@@ -12,16 +12,17 @@ class Pace:
 
     def __init__(self, factor: float) -> None:
         self.factor = factor
-        self._due = 0.0
+        self._due: float | None = None
 
     def wait(self, wall: float) -> float:
         """Return how long to wait from `wall` until the next tick [s]; 0 when it is due."""
-        return max(0.0, self._due - wall) if self.factor > 0.0 else 0.0
+        return max(0.0, self._due - wall) if self._due is not None and self.factor > 0.0 else 0.0
 
     def ticked(self, duration: float, wall: float) -> None:
         """Note that `duration` [s] was simulated at `wall` [s]."""
         if self.factor > 0.0:
-            self._due = max(self._due, wall - MAX_DEBT) + duration / self.factor
+            due = wall if self._due is None else max(self._due, wall - MAX_DEBT)
+            self._due = due + duration / self.factor
 
 
 class SpeedMeter:
