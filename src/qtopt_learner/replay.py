@@ -82,12 +82,12 @@ class Replay:
     def __len__(self) -> int:
         return self.end - self.first
 
-    def append(self, rows: Rows, source: str) -> None:
+    def append(self, rows: Rows, *sources: str) -> None:
         """Take in the rows of whole episodes; the oldest rows give way.
 
         Args:
             rows: episodes one after another, in columns.
-            source: name of the file they came from, kept so that it is not taken in twice.
+            sources: names of the files they came from, kept so that they are not taken in twice.
 
         Raises:
             ShapeError: a column does not fit the layout.
@@ -95,7 +95,8 @@ class Replay:
         """
         count = self.layout.check(rows)
         if count > self.capacity:
-            raise ConfigError(f"{source}: {count} rows exceed the replay's capacity of {self.capacity}")
+            names = ", ".join(sources)
+            raise ConfigError(f"{names}: {count} rows exceed the replay's capacity of {self.capacity}")
         kept = max(self.first, self.end + count - self.capacity)
         if kept > self.first:
             self.first = kept
@@ -104,7 +105,7 @@ class Replay:
         for name, column in self._columns.items():
             column[places] = rows[name]
         self.end += count
-        self.sources.append(source)
+        self.sources.extend(sources)
         self.commit()
 
     def commit(self) -> None:

@@ -113,10 +113,12 @@ class StoreWriter:
         per_shard: episodes after which a shard is written.
 
     Raises:
-        BagError: the folder cannot be made.
+        BagError: the folder cannot be made, or the prefix holds a dot.
     """
 
     def __init__(self, folder: Path, prefix: str, per_shard: int = 32) -> None:
+        if "." in prefix:
+            raise BagError(f"prefix '{prefix}' of an episode store: must not hold a dot")
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -125,8 +127,15 @@ class StoreWriter:
         self._prefix = prefix
         self._per_shard = per_shard
         self._waiting: list[Episode] = []
+        for leftover in folder.glob(f".{prefix}-*{SUFFIX}.*.tmp"):
+            leftover.unlink()  # of a writer that died
         taken = [int(p.name.split(".")[0].rsplit("-", 1)[1]) for p in folder.glob(f"{prefix}-*{SUFFIX}")]
         self._next = max(taken, default=-1) + 1
+
+    @property
+    def shards(self) -> int:
+        """Number of the next shard: how many were ever written under the prefix."""
+        return self._next
 
     def append(self, episode: Episode) -> Path | None:
         """Take an episode; return the path of the shard if this one filled it."""

@@ -1,0 +1,170 @@
+"""A process that plays episodes in GraspEnv and appends them to a store: one of N actors of one learner.
+
+It needs nothing but files: the newest weights to read, a store to write into. So it may be killed at any
+moment and started again; episodes that it has not flushed are all that is lost. It ends when it has played
+its episodes, is told to stop, or its parent is gone.
+"""
+
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from grasp_bringup.sim.benchmark import load_benchmark
+from grasp_bringup.sim.env import GraspEnv
+from qtopt_learner.explore import NoisyPolicy
+from qtopt_learner.rollout import Origin, roll_out
+from qtopt_learner.store import StoreWriter
+from qtopt_policy.config import load_config
+from qtopt_policy.errors import ConfigError
+from qtopt_policy.mdp import MdpConfig
+from qtopt_policy.policies.base import Policy
+from qtopt_policy.policies.epsilon_policy import EpsilonPolicy
+from qtopt_policy.policies.random_policy import RandomPolicy
+from qtopt_policy.policies.registry import make_policy
+from qtopt_policy.share import resolve
+
+ActorPolicy = Literal["random", "scripted", "scripted_exact", "cem"]
+
+
+@dataclass(frozen=True)
+class ActorConfig:
+    """What one actor does.
+
+    Attributes:
+        store: folder to append episodes to.
+        prefix: of its shards; one actor at a time uses it.
+        policy: `cem` reloads its weights when they change.
+        weights: file with the weights of `cem`.
+        epsilon: share of random steps of an exploring episode.
+        noise: on the moves of an exploring episode, in shares of the bounds.
+        explore: share of the episodes that explore; the others show what the policy can do.
+        index, actors: this actor's number among how many; their scenes differ.
+        first_seed: added to the seeds that the scene file keeps for evaluation.
+        episodes: that it plays in all its lives (a shard flushed early counts as full); None goes on until
+            told to stop.
+        per_shard: episodes per file; fewer make fresh experience arrive sooner.
+        split: of the scenes.
+        camera: name of the active camera.
+        mdp: file with the definition of the task.
+        benchmark: file with the definition of the scenes.
+    """
+
+    store: Path
+    prefix: str
+    policy: ActorPolicy = "scripted"
+    weights: Path | None = None
+    epsilon: float = 0.0
+    noise: float = 0.0
+    explore: float = 1.0
+    index: int = 0
+    actors: int = 1
+    first_seed: int = 0
+    episodes: int | None = None
+    per_shard: int = 32
+    split: str = "train"
+    camera: str = "wrist"
+    mdp: Path = Path("config/mdp.yaml")
+    benchmark: Path = Path("config/benchmark_v1.yaml")
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.index < self.actors:
+            raise ConfigError(f"actor {self.index} of {self.actors}")
+        if not 0.0 <= self.explore <= 1.0:
+            raise ConfigError(f"explore {self.explore}: must be in [0, 1]")
+        if self.policy == "cem" and self.weights is None:
+            raise ConfigError("actor with the policy cem: needs a file of weights")
+
+
+class Actor:
+    """Plays episodes one by one.
+
+    Args:
+        config: what to do.
+
+    Attributes:
+        played: episodes played under the prefix, earlier lives included.
+    """
+
+    def __init__(self, config: ActorConfig) -> None:
+        self._config = config
+        benchmark = load_benchmark(config.benchmark)
+        mdp = load_config(resolve(config.mdp), MdpConfig)
+        self._env = GraspEnv(benchmark.robot, mdp, benchmark.scene, config.camera, config.split)
+        self._digest = benchmark.digest
+        self._writer = StoreWriter(config.store, config.prefix, config.per_shard)
+        self._base = benchmark.scene.evaluation_seeds + config.first_seed
+        self.played = self._writer.shards * config.per_shard
+        self._loaded: tuple[int, int] | None = None
+        self._policies: tuple[Policy, Policy] | None = None
+        self._checkpoint = ""
+
+    def play(self) -> None:
+        """Play one episode and hand it to the store."""
+        config = self._config
+        seed = self._base + self.played * config.actors + config.index
+        explores = int(self.played * config.explore) != int((self.played + 1) * config.explore)
+        policy = self._current()[explores]
+        epsilon = config.epsilon if explores else 0.0
+        origin = Origin(config.prefix, self._checkpoint, epsilon, self._digest)
+        self._writer.append(roll_out(self._env, policy, config.split, seed, origin))
+        self.played += 1
+
+    def _current(self) -> tuple[Policy, Policy]:
+        """Return the policy without and with exploration, of the newest weights."""
+        stamp = _stamp(self._config.weights) if self._config.policy == "cem" else None
+        if self._policies is None or stamp != self._loaded:
+            self._policies, self._loaded = self._make(), stamp
+        return self._policies
+
+    def _make(self) -> tuple[Policy, Policy]:
+        config, env = self._config, self._env
+        mount = env.robot.cameras[config.camera].mount
+        policy = make_policy(
+            config.policy,
+            env.mdp,
+            env.robot,
+            checkpoint=config.weights,
+            mount=mount,
+            allow_outside_envelope=True,  # the cameras of new scenes may lie beside all seen so far
+            allow_untrained=True,
+        )
+        self._checkpoint = getattr(getattr(policy, "checkpoint", None), "digest", "")
+        exploring: Policy = NoisyPolicy(policy, env.mdp, config.noise) if config.noise else policy
+        if config.epsilon:
+            exploring = EpsilonPolicy(exploring, RandomPolicy(env.mdp), config.epsilon)
+        return policy, exploring
+
+    def close(self) -> None:
+        """Flush what was played and free the renderer."""
+        self._writer.flush()
+        self._env.close()
+
+
+def _stamp(path: Path | None) -> tuple[int, int] | None:
+    if path is None:
+        return None
+    status = path.stat()
+    return status.st_mtime_ns, status.st_ino
+
+
+def run_actor(config: ActorConfig, stopped: Callable[[], bool]) -> None:
+    """Play until the episodes are done, `stopped` says so, SIGTERM arrives or the parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent answers it
+    ended = False
+
+    def end(*_: object) -> None:
+        nonlocal ended
+        ended = True
+
+    signal.signal(signal.SIGTERM, end)
+    os.nice(5)  # the learner goes first
+    parent = os.getppid()
+    actor = Actor(config)
+    while not (ended or stopped() or os.getppid() != parent):
+        if config.episodes is not None and actor.played >= config.episodes:
+            break
+        actor.play()
+    actor.close()
