@@ -1,0 +1,120 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qtopt_collector.episode import Episode
+from qtopt_learner.intake import Intake, find_sources, widens
+from qtopt_learner.replay import Replay
+from qtopt_learner.rows import Layout
+from qtopt_learner.store import SUFFIX, StoreWriter, write_shard
+from qtopt_policy.camera import CameraModel
+from qtopt_policy.envelope import Envelope
+from qtopt_policy.errors import BagError
+from qtopt_policy.mdp import MdpConfig
+from qtopt_policy.robot import GripperConfig
+from support.recordings import recording
+
+MDP = MdpConfig()
+LAYOUT = Layout.of(MDP.action_spec(), MDP.observation_spec())
+
+
+def episodes(count: int, first: int = 0) -> list[Episode]:
+    return [
+        recording(f"e{first + i}", seed=first + i, success=i % 2 == 0, count=5).episode for i in range(count)
+    ]
+
+
+def fill(folder: Path, prefix: str, found: list[Episode], per_shard: int = 2) -> None:
+    with StoreWriter(folder, prefix, per_shard) as writer:
+        for episode in found:
+            writer.append(episode)
+
+
+def intake_of(folder: Path | None = None) -> tuple[Replay, Intake]:
+    replay = Replay(LAYOUT, 1000, folder)
+    return replay, Intake(replay, MDP, 0.08, folder)
+
+
+def test_each_shard_is_taken_once(tmp_path: Path) -> None:
+    replay, intake = intake_of()
+    fill(tmp_path, "a", episodes(4))
+    assert intake.take_all([tmp_path]) == 20
+    assert intake.take_all([tmp_path]) == 0
+    fill(tmp_path, "b", episodes(2, first=4))
+    assert intake.take_all([tmp_path]) == 10
+    assert len(replay) == 30
+    assert [info.success for info in intake.outcomes] == [True, False] * 3
+
+
+def test_a_reopened_replay_is_not_read_again_and_knows_its_cameras(tmp_path: Path) -> None:
+    fill(tmp_path / "data", "a", episodes(4))
+    _, first = intake_of(tmp_path / "replay")
+    first.take_all([tmp_path / "data"])
+    replay, again = intake_of(tmp_path / "replay")
+    assert again.take_all([tmp_path / "data"]) == 0
+    assert len(replay) == 20
+    assert [c.to_mapping() for c in again.cameras] == [c.to_mapping() for c in first.cameras]
+    assert len(again.cameras) == 1
+
+
+def test_a_torn_shard_is_named_and_the_others_are_taken(tmp_path: Path) -> None:
+    fill(tmp_path, "a", episodes(4))
+    torn = sorted(tmp_path.iterdir())[0]
+    torn.write_bytes(torn.read_bytes()[:-200])
+    replay, intake = intake_of()
+    assert intake.take_all([tmp_path]) == 10
+    assert list(intake.refused) == [str(torn)]
+    assert len(replay) == 10
+
+
+def test_an_unusable_episode_is_named_and_its_neighbours_are_taken(tmp_path: Path) -> None:
+    good, bad = episodes(2)
+    broken = replace(bad, steps=replace(bad.steps, is_terminal=np.zeros(5, dtype=bool)))
+    write_shard(tmp_path / f"a-0{SUFFIX}", [good, broken])
+    _, intake = intake_of()
+    assert intake.take_all([tmp_path]) == 5
+    assert "terminal steps" in intake.refused["e1"]
+
+
+def test_aborted_episodes_are_taken_but_are_no_outcome(tmp_path: Path) -> None:
+    whole = recording("x", success=None, end_reason="watchdog", count=5).episode
+    aborted = replace(whole, steps=replace(whole.steps, is_terminal=np.zeros(5, dtype=bool)))
+    write_shard(tmp_path / f"a-0{SUFFIX}", [aborted])
+    _, intake = intake_of()
+    assert intake.take_all([tmp_path]) == 5
+    assert intake.outcomes == []
+
+
+def test_progress_counts_sources(tmp_path: Path) -> None:
+    fill(tmp_path, "a", episodes(6))
+    counts: list[int] = []
+    _, intake = intake_of()
+    intake.take_all([tmp_path], counts.append)
+    assert counts == [1, 2, 3]
+
+
+def test_an_empty_folder_has_no_sources_and_a_wrong_one_is_refused(tmp_path: Path) -> None:
+    assert find_sources(tmp_path) == []
+    (tmp_path / "notes.txt").write_text("")
+    with pytest.raises(BagError, match="holds no bags"):
+        find_sources(tmp_path)
+    with pytest.raises(BagError, match="does not exist"):
+        find_sources(tmp_path / "missing")
+
+
+def test_the_cameras_remembered_have_the_envelope_of_all() -> None:
+    rng = np.random.default_rng(0)
+    base = recording().episode.camera
+    cameras: list[CameraModel] = []
+    for _ in range(200):
+        moved = replace(base.pose, position=base.pose.position + rng.normal(0, 0.01, 3))
+        cameras.append(replace(base, fx=base.fx + rng.normal(), cx=base.cx + rng.normal(), pose=moved))
+    kept: list[CameraModel] = []
+    for camera in cameras:
+        if widens(kept, camera):
+            kept.append(camera)
+    gripper = [GripperConfig(("finger",))]
+    assert len(kept) < 60
+    assert Envelope.around(kept, gripper, MDP).ranges == Envelope.around(cameras, gripper, MDP).ranges
