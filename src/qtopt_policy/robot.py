@@ -88,6 +88,7 @@ class RobotConfig:
         cameras: by name (`wrist`, `shoulder`); the parameter `camera` of the nodes picks the active one.
         home: joint positions of the start of an episode [rad], as arm_joints.
         drop: tool pose above the bin from which a held object is dropped.
+        start: tool pose at the start of an episode: that of `home`; None takes `drop`.
         arm_topic, gripper_topic: command topics of the controllers.
         gripper_command: how the gripper is driven.
     """
@@ -108,6 +109,7 @@ class RobotConfig:
     gripper_topic: str = "gripper_controller/commands"
     gripper_command: Literal["topic"] = "topic"
     xacro_args: dict[str, str] = field(default_factory=dict)
+    start: Pose7 | None = None
 
     def __post_init__(self) -> None:
         if len(self.home) != len(self.arm_joints):
@@ -117,6 +119,11 @@ class RobotConfig:
     def drop_pose(self) -> Pose:
         """Tool pose above the bin in the base frame."""
         return Pose.from_array(self.drop)
+
+    @property
+    def start_pose(self) -> Pose:
+        """Tool pose at the start of an episode in the base frame."""
+        return Pose.from_array(self.drop if self.start is None else self.start)
 
 
 def load_robot(path: Path) -> RobotConfig:

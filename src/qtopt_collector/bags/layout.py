@@ -44,6 +44,11 @@ def is_closed(bag: Path) -> bool:
     return (bag / METADATA).is_file()
 
 
+def is_torn(folder: Path) -> bool:
+    """Return whether a folder is a bag that was never closed."""
+    return mcap_path(folder).is_file() and not is_closed(folder)
+
+
 def prepare_folder(bags: Path) -> Path:
     """Create the folder for bags if it is not there, and return it.
 
@@ -135,10 +140,11 @@ class Summary:
     custom: Mapping[str, str]
 
 
-def custom_data(outcome: Mapping[str, str]) -> dict[str, str]:
+def custom_data(outcome: Mapping[str, str], policy: str) -> dict[str, str]:
     """Return what metadata.yaml tells at a glance, from the values of collector/outcome."""
     keys = ("episode_id", "success", "end_reason", "steps")
-    return {key: outcome[key] for key in keys} | {"schema_version": str(SCHEMA_VERSION)}
+    known = {key: outcome[key] for key in keys}
+    return known | {"policy": policy, "schema_version": str(SCHEMA_VERSION)}
 
 
 def write_metadata(bag: Path, summary: Summary, specs: Sequence[TopicSpec]) -> None:

@@ -45,6 +45,12 @@ def repair(path: Path) -> list[RepairResult]:
     return [repair_bag(bag) for bag in layout.list_bags(path)]
 
 
+def repair_torn(bags: Path) -> list[RepairResult]:
+    """Mend the bags of a folder that were never closed; the folder may be empty. Errors as `repair_bag`."""
+    torn = [folder for folder in sorted(bags.iterdir()) if layout.is_torn(folder)]
+    return [repair_bag(bag) for bag in torn]
+
+
 def repair_bag(bag: Path) -> RepairResult:
     """Mend one bag; a closed one is not touched.
 

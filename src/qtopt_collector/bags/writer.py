@@ -6,6 +6,7 @@ docs/architecture.md). metadata.yaml, written last, marks a bag as closed.
 """
 
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -152,20 +153,25 @@ class EpisodeWriter:
             self._stream.flush()
             os.fsync(self._stream.fileno())
             self._stream.close()
-            self._mark_closed(values)
+            self._mark_closed(values, info.policy)
         return self.bag
 
-    def _mark_closed(self, values: Mapping[str, str]) -> None:
+    def _mark_closed(self, values: Mapping[str, str], policy: str) -> None:
         final = layout.mcap_path(self.bag)
         if self.path != final:
             self.path.replace(final)
-        summary = layout.Summary(self._start, self._last, self._counts, layout.custom_data(values))
+        summary = layout.Summary(self._start, self._last, self._counts, layout.custom_data(values, policy))
         layout.write_metadata(self.bag, summary, schema.TOPICS)
 
     def abandon(self) -> None:
         """Let go of the file as it is: torn, for `repair` to mend."""
         with suppress(OSError):
             self._stream.close()
+
+    def discard(self) -> None:
+        """Delete the bag: for an episode that ended before its first step."""
+        self.abandon()
+        shutil.rmtree(self.bag)
 
     @contextmanager
     def _disk(self) -> Iterator[None]:

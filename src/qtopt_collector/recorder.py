@@ -1,0 +1,106 @@
+"""The bags of one run: episodes numbered on from what is there, torn ones mended first, history recalled."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from qtopt_collector.bags import layout, schema
+from qtopt_collector.bags.repair import RepairResult, repair_torn
+from qtopt_collector.bags.writer import EpisodeWriter
+from qtopt_collector.episode import EpisodeInfo
+from qtopt_policy.camera import CameraModel
+
+HISTORY = 1000  # bags looked at for outcomes of earlier runs
+
+
+class Recorder:
+    """Writes one bag after the other.
+
+    Args:
+        bags: folder for the bags; made if it is not there.
+        prefix: of the episodes' names.
+
+    Attributes:
+        repaired: what became of bags that an earlier run left torn.
+
+    Raises:
+        BagError: the folder cannot be used, or the disk refuses the repair.
+    """
+
+    def __init__(self, bags: Path, prefix: str = "episode") -> None:
+        self._bags = layout.prepare_folder(bags)
+        self._prefix = layout.check_name(prefix)
+        self.repaired: list[RepairResult] = repair_torn(self._bags)
+        self._number = layout.next_number(self._bags, prefix) - 1
+        self._writer: EpisodeWriter | None = None
+
+    def next_id(self) -> str:
+        """Return a name that no episode has had."""
+        self._number = max(self._number + 1, layout.next_number(self._bags, self._prefix))
+        return layout.episode_name(self._prefix, self._number)
+
+    @property
+    def active(self) -> bool:
+        """Whether a bag is open."""
+        return self._writer is not None
+
+    @property
+    def steps(self) -> int:
+        """Steps in the open bag."""
+        return self._writer.steps if self._writer else 0
+
+    def open(self, info: EpisodeInfo) -> None:
+        """Open the bag of an episode; errors as EpisodeWriter."""
+        self._writer = EpisodeWriter(self._bags, info)
+
+    def update(self, info: EpisodeInfo) -> None:
+        """Replace what is known about the episode."""
+        if self._writer is not None:
+            self._writer.update(info)
+
+    def set_camera(self, camera: CameraModel) -> None:
+        """Record the camera as the network sees through it."""
+        if self._writer is not None:
+            self._writer.set_camera(camera)
+
+    def record(self, topic: str, time: int, cdr: bytes) -> None:
+        """Append a message as it came over the wire, at `time` [ns]; without an open bag it is dropped."""
+        if self._writer is not None:
+            self._writer.write_cdr(topic, time, schema.canonical(cdr, schema.lookup(topic).kind))
+
+    def record_message(self, topic: str, time: int, message: object) -> None:
+        """Append a rosbags message object at `time` [ns]."""
+        if self._writer is not None:
+            self._writer.write(topic, time, message)
+
+    def close(self, info: EpisodeInfo, extra: Mapping[str, object] | None = None) -> Path | None:
+        """Close the bag and return its folder; one without a step holds nothing to learn and is deleted."""
+        writer, self._writer = self._writer, None
+        if writer is None:
+            return None
+        if writer.steps == 0:
+            writer.discard()
+            return None
+        return writer.close(info, extra)
+
+    def abandon(self) -> None:
+        """Let go of an open bag as it is."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.abandon()
+
+    def history(self) -> list[tuple[str, bool]]:
+        """Return policy and success of the judged episodes of earlier runs, oldest first."""
+        names = sorted(path for path in self._bags.iterdir() if layout.is_closed(path))
+        custom = (layout.read_metadata(bag)[1] for bag in names[-HISTORY:])
+        return [
+            (base_policy(data["policy"]), data["success"] == "true")
+            for data in custom
+            if data.get("success") in ("true", "false") and "policy" in data
+        ]
+
+
+def base_policy(name: str) -> str:
+    """Return the name of the policy within `epsilon(<name>, <share>)`, or the name itself."""
+    match = re.fullmatch(r"epsilon\((.+), [^,]+\)", name)
+    return match[1] if match else name

@@ -1,0 +1,77 @@
+"""Which policy runs an episode: one by name, or the scripted one until the learned one is better.
+
+Under the plan `auto` every fifth episode runs the learned policy. It takes over when the lower end of its
+95 % Wilson interval over its last 100 judged episodes exceeds the scripted policy's rate over its own, and
+hands back if it falls below again. (QT-Opt switched by hand at about 50 %; 1806.10293, section 5.)
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from qtopt_policy.errors import ConfigError
+from qtopt_policy.statistics import wilson_interval
+
+AUTO = "auto"
+SCRIPTED, LEARNED = "scripted", "cem"
+WINDOW = 100
+EVERY = 5
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Policy of one episode and the share of random actions in it."""
+
+    policy: str
+    epsilon: float
+
+
+class PolicyPlan:
+    """Assigns policies to episodes and learns from their outcomes.
+
+    Args:
+        plan: `auto`, or the name of the policy that runs every episode.
+        epsilon: share of random actions; under `auto` only in the learned policy's episodes.
+        checkpoint: whether there are weights to run.
+
+    Raises:
+        ConfigError: `auto` or the learned policy without weights, or epsilon is not in [0, 1].
+    """
+
+    def __init__(self, plan: str, epsilon: float, checkpoint: bool) -> None:
+        if plan in (AUTO, LEARNED) and not checkpoint:
+            raise ConfigError(f"policy '{plan}' needs a checkpoint: set the parameter `checkpoint`")
+        if not 0.0 <= epsilon <= 1.0:
+            raise ConfigError(f"epsilon {epsilon}: must be in [0, 1]")
+        self._plan = plan
+        self._epsilon = epsilon
+        self._results = {name: deque[bool](maxlen=WINDOW) for name in (SCRIPTED, LEARNED)}
+        self._assigned = 0
+
+    def judged(self, policy: str, success: bool) -> None:
+        """Note the outcome of a judged episode of the scripted or the learned policy; others do not count."""
+        if policy in self._results:
+            self._results[policy].append(success)
+
+    def recall(self, results: Iterable[tuple[str, bool]]) -> None:
+        """Note outcomes from earlier runs, oldest first."""
+        for policy, success in results:
+            self.judged(policy, success)
+
+    @property
+    def learned_leads(self) -> bool:
+        """Whether the learned policy has taken over."""
+        scripted, learned = self._results[SCRIPTED], self._results[LEARNED]
+        if not scripted:
+            return False
+        low, _ = wilson_interval(sum(learned), len(learned))
+        return low > sum(scripted) / len(scripted)
+
+    def next(self) -> Assignment:
+        """Return who runs the next episode."""
+        self._assigned += 1
+        if self._plan != AUTO:
+            return Assignment(self._plan, self._epsilon)
+        if self.learned_leads or self._assigned % EVERY == 0:
+            return Assignment(LEARNED, self._epsilon)
+        return Assignment(SCRIPTED, 0.0)
