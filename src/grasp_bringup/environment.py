@@ -1,5 +1,6 @@
 """The environment variables under which this project starts its nodes, with `ros2 launch` and without."""
 
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -33,3 +34,15 @@ def ros_environment(present: Mapping[str, str], one_machine: bool) -> dict[str, 
     if one_machine:
         settings[RANGE] = "SYSTEM_DEFAULT"
     return settings
+
+
+def shared_memory_needed(settings: Mapping[str, str], processes: int) -> int:
+    """Return the bytes that processes with these `settings` allocate in /dev/shm; 0 if it is not our profile.
+
+    Without them Fast DDS goes on over UDP, where images are lost.
+    """
+    if PROFILE not in settings:
+        return 0
+    size = ElementTree.parse(settings[PROFILE]).findtext(".//{http://www.eprosima.com}segment_size")
+    # Measured: the file of a segment is 4.7 % larger; seven processes have 1 MB of ports.
+    return int(processes * (1.05 * int(size or 0) + 2**18))

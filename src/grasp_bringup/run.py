@@ -11,7 +11,8 @@ from types import FrameType
 
 import yaml
 
-from grasp_bringup.environment import ros_environment
+from grasp_bringup import shared_memory
+from grasp_bringup.environment import ros_environment, shared_memory_needed
 from grasp_bringup.processes import Child, Exit, stop_all, wait_any
 from grasp_bringup.system import NodeSpec, SystemOptions, system_nodes
 from qtopt_policy.errors import MissingDependencyError, QtoptError
@@ -72,7 +73,8 @@ class RunningSystem:
         one_machine: all nodes run here.
 
     Raises:
-        MissingDependencyError: on entering, a node's package is not installed; nothing is left running.
+        MissingDependencyError: on entering, a node's package is not installed, or /dev/shm is too small;
+            nothing is left running.
     """
 
     def __init__(self, nodes: Sequence[NodeSpec], logs: Path, one_machine: bool = True) -> None:
@@ -83,7 +85,9 @@ class RunningSystem:
 
     def __enter__(self) -> "RunningSystem":
         self._logs.mkdir(parents=True, exist_ok=True)
-        environment = {**os.environ, **ros_environment(os.environ, self._one_machine)}
+        settings = ros_environment(os.environ, self._one_machine)
+        _require_shared_memory(shared_memory_needed(settings, len(self._nodes)))
+        environment = {**os.environ, **settings}
         environment["ROS_LOG_DIR"] = str(self._logs / "ros")
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [_PACKAGES, os.environ.get("PYTHONPATH")]))
         try:
@@ -126,6 +130,15 @@ class RunningSystem:
             if ended.name != last:
                 wait_any([child for child in self.children if child.name == last], DEATH_GRACE)
             raise NodeDiedError(str(ended))
+
+
+def _require_shared_memory(needed: int) -> None:
+    free = shared_memory.free()
+    if free < needed:
+        raise MissingDependencyError(
+            f"{shared_memory.FOLDER} has {free // 2**20} MB free; the nodes need {needed // 2**20} MB. "
+            "In a container: docker run --shm-size=512m; else: mount -o remount,size=512m /dev/shm"
+        )
 
 
 @contextmanager

@@ -12,6 +12,12 @@ FOLDER = Path("/dev/shm")
 _MAPPED = re.compile(r"(/dev/shm/\S*fastdds\S*)")
 
 
+def free() -> int:
+    """Return the bytes that are free in /dev/shm."""
+    status = os.statvfs(FOLDER)
+    return status.f_bavail * status.f_frsize
+
+
 def used_by(pid: int) -> frozenset[Path]:
     """Return the Fast DDS files that a process has mapped or open; empty if it is gone or not ours to ask."""
     found: set[str] = set()

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from grasp_bringup.environment import PROFILE, RANGE, ros_environment
+from grasp_bringup.environment import PROFILE, RANGE, ros_environment, shared_memory_needed
+from grasp_bringup.system import SystemOptions, system_nodes
 from qtopt_policy.share import share_directory
 
 NAMESPACE = "{http://www.eprosima.com}"
@@ -23,14 +24,25 @@ def values(name: str, tag: str) -> list[str | None]:
 
 @pytest.mark.parametrize("name", ["fastdds.xml", "fastdds_local.xml"])
 def test_profile_has_room_for_images(name: str) -> None:
-    assert values(name, "segment_size") == ["33554432"]
-    assert values(name, "maxMessageSize") == ["4194304"]
+    (segment,), (message,) = values(name, "segment_size"), values(name, "maxMessageSize")
+    assert int(message or 0) >= 1280 * 1024 * 3
+    assert int(segment or 0) >= 6 * 640 * 480 * 3
     assert values(name, "useBuiltinTransports") == ["false"]
 
 
 def test_only_the_local_profile_keeps_to_this_machine() -> None:
     assert values("fastdds.xml", "address") == []
     assert values("fastdds_local.xml", "address") == ["127.0.0.1"]
+
+
+def test_a_simulation_fits_into_the_shared_memory_of_a_container() -> None:
+    nodes_and_client = len(system_nodes(SystemOptions())) + 1
+    settings = ros_environment({}, one_machine=True)
+    assert shared_memory_needed(settings, nodes_and_client) < 64 * 2**20
+
+
+def test_nothing_is_known_of_the_shared_memory_of_another_profile() -> None:
+    assert shared_memory_needed(ros_environment({PROFILE: "/mine.xml"}, one_machine=True), 7) == 0
 
 
 def test_one_machine_gets_the_local_profile_and_leaves_the_range_to_it() -> None:
