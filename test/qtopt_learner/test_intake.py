@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from qtopt_collector.bags.convert import write_episode
 from qtopt_collector.episode import Episode
 from qtopt_learner.intake import Intake, find_sources, widens
 from qtopt_learner.replay import Replay
@@ -14,6 +15,7 @@ from qtopt_policy.envelope import Envelope
 from qtopt_policy.errors import BagError
 from qtopt_policy.mdp import MdpConfig
 from qtopt_policy.robot import GripperConfig
+from support.episodes import make_episode, make_signals
 from support.recordings import recording
 
 MDP = MdpConfig()
@@ -85,6 +87,21 @@ def test_aborted_episodes_are_taken_but_are_no_outcome(tmp_path: Path) -> None:
     _, intake = intake_of()
     assert intake.take_all([tmp_path]) == 5
     assert intake.outcomes == []
+
+
+def test_a_bag_gives_the_rows_that_a_shard_of_it_gives(tmp_path: Path) -> None:
+    episode = make_episode(count=5)
+    mdp = replace(MDP, image_size=(24, 32))
+    write_episode(tmp_path / "bags", episode, make_signals(episode))
+    fill(tmp_path / "store", "a", [episode])
+    replays = []
+    for path in (tmp_path / "bags", tmp_path / "store"):
+        replay = Replay(Layout.of(mdp.action_spec(), mdp.observation_spec()), 100)
+        intake = Intake(replay, mdp, 0.08)
+        assert intake.take_all([path]) == 5, intake.refused
+        replays.append(replay.gather(np.arange(5)))
+    for name, column in replays[0].items():
+        np.testing.assert_array_equal(column, replays[1][name], err_msg=name)
 
 
 def test_progress_counts_sources(tmp_path: Path) -> None:

@@ -1,0 +1,129 @@
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from grasp_bringup.sim.env import GraspEnv
+from qtopt_learner.actor import Actor, ActorConfig
+from qtopt_learner.collect_sim import CollectSimConfig, collect_sim
+from qtopt_learner.crew import Crew, CrewError, crew_configs
+from qtopt_learner.store import read_store, shard_paths
+from qtopt_policy.checkpoint import describe, save_checkpoint
+from qtopt_policy.errors import ConfigError
+from qtopt_policy.networks.registry import make_network
+
+
+def weights(folder: Path, seed: int) -> Path:
+    env = GraspEnv()
+    env.reset(seed=20_000)
+    torch.manual_seed(seed)
+    network = make_network("compact", env.mdp.action_spec(), env.mdp.observation_spec())
+    info = describe(network, env.mdp, env.robot, [env.observation.camera])
+    path = folder / "newest.safetensors"
+    save_checkpoint(path, network, info)
+    env.close()
+    return path
+
+
+def test_episodes_are_of_different_scenes_kept_from_evaluation(tmp_path: Path) -> None:
+    for config in crew_configs(ActorConfig(tmp_path, "a", "random", per_shard=2), 2):
+        actor = Actor(config)
+        for _ in range(2):
+            actor.play()
+        actor.close()
+    seeds = [episode.info.seed for episode in read_store(tmp_path)]
+    assert sorted(seeds) == [10_000, 10_001, 10_002, 10_003]
+    assert len({episode.info.benchmark for episode in read_store(tmp_path)}) == 1
+
+
+def test_an_actor_that_starts_again_goes_on_with_new_scenes(tmp_path: Path) -> None:
+    for _ in range(2):
+        actor = Actor(ActorConfig(tmp_path, "a", "random", per_shard=1))
+        actor.play()
+        actor.close()
+    assert [e.info.seed for e in read_store(tmp_path)] == [10_000, 10_001]
+
+
+def test_new_weights_are_taken_between_episodes(tmp_path: Path) -> None:
+    path = weights(tmp_path, seed=1)
+    config = ActorConfig(tmp_path / "store", "a", "cem", weights=path, epsilon=0.5, noise=0.1, explore=0.5)
+    actor = Actor(config)
+    for seed in (1, 1, 2, 2):
+        if seed == 2 and actor.played == 2:
+            weights(tmp_path, seed=2)
+        actor.play()
+    actor.close()
+    episodes = list(read_store(tmp_path / "store"))
+    digests = [episode.info.checkpoint for episode in episodes]
+    assert digests[0] == digests[1] != digests[2] == digests[3]
+    assert all(digests)
+
+
+def test_a_share_of_the_episodes_explores(tmp_path: Path) -> None:
+    path = weights(tmp_path, seed=1)
+    config = ActorConfig(tmp_path / "store", "a", "cem", weights=path, epsilon=1.0, noise=0.1, explore=0.5)
+    actor = Actor(config)
+    for _ in range(4):
+        actor.play()
+    actor.close()
+    names = [(e.info.policy, e.info.epsilon) for e in read_store(tmp_path / "store")]
+    exploring = ("epsilon(noisy(cem, 0.1), 1)", 1.0)
+    assert names == [("cem", 0.0), exploring, ("cem", 0.0), exploring]
+
+
+def test_senseless_configs_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="needs a file of weights"):
+        ActorConfig(tmp_path, "a", "cem")
+    with pytest.raises(ConfigError, match="actor 2 of 2"):
+        ActorConfig(tmp_path, "a", index=2, actors=2)
+
+
+@pytest.mark.slow
+def test_a_killed_actor_is_started_again_and_nothing_whole_is_lost(tmp_path: Path) -> None:
+    with Crew(crew_configs(ActorConfig(tmp_path, "a", "random", per_shard=1), 1)) as crew:
+        wait_for(lambda: len(shard_paths(tmp_path)) >= 2)
+        (pid,) = crew.pids
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: not crew.pids)
+        before = [episode.info.seed for episode in read_store(tmp_path)]
+        assert crew.watch() == ["actor a0 died with -9: started again"]
+        wait_for(lambda: len(shard_paths(tmp_path)) >= len(before) + 2)
+    seeds = [episode.info.seed for episode in read_store(tmp_path)]
+    assert seeds[: len(before)] == before
+    assert len(set(seeds)) == len(seeds)
+
+
+@pytest.mark.slow
+def test_actors_that_cannot_start_are_given_up_with_an_error(tmp_path: Path) -> None:
+    broken = ActorConfig(tmp_path, "a", "random", mdp=tmp_path / "missing.yaml")
+    crew = Crew([broken], patience=1)
+
+    def give_up() -> bool:
+        crew.watch()
+        return False
+
+    with pytest.raises(CrewError, match="actor a died 2 times"):
+        wait_for(give_up)
+    crew.stop()
+
+
+@pytest.mark.slow
+def test_a_collection_ends_with_its_episodes_and_goes_on_where_it_was(tmp_path: Path) -> None:
+    config = CollectSimConfig(ActorConfig(tmp_path, "a", "random", episodes=4, per_shard=2), actors=2)
+    collect_sim(config)
+    assert len(list(read_store(tmp_path))) == 4
+    collect_sim(replace(config, actor=replace(config.actor, episodes=8)))
+    seeds = [episode.info.seed for episode in read_store(tmp_path)]
+    assert sorted(seeds) == list(range(10_000, 10_008))
+
+
+def wait_for(condition: Callable[[], bool], timeout: float = 90.0) -> None:
+    end = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.05)
