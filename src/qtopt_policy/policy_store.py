@@ -1,0 +1,146 @@
+"""The policy of the next episode: built once, kept while nothing changes, exchanged when its file does."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qtopt_policy.camera import Mount
+from qtopt_policy.errors import CheckpointError, ConfigError, UnknownNameError
+from qtopt_policy.mdp import MdpConfig
+from qtopt_policy.policies.base import Policy
+from qtopt_policy.policies.registry import POLICIES, make_policy
+from qtopt_policy.robot import RobotConfig
+
+FileStamp = tuple[int, int]  # modification time [ns], size [bytes]
+
+
+@dataclass(frozen=True)
+class PolicySettings:
+    """Which policy is wanted.
+
+    Attributes:
+        name: in the registry.
+        epsilon: share of random steps.
+        checkpoint: file of the weights, or None.
+        allow_untrained: let fresh weights act.
+        allow_outside_envelope: use weights outside what they were trained on.
+
+    Raises:
+        UnknownNameError: there is no such policy.
+        ConfigError: epsilon is not in [0, 1], or `cem` has no checkpoint.
+    """
+
+    name: str
+    epsilon: float = 0.0
+    checkpoint: Path | None = None
+    allow_untrained: bool = False
+    allow_outside_envelope: bool = False
+
+    def __post_init__(self) -> None:
+        if self.name not in POLICIES:
+            raise UnknownNameError("policy.name", self.name, POLICIES)
+        if not 0.0 <= self.epsilon <= 1.0:
+            raise ConfigError(f"policy.epsilon {self.epsilon}: must be in [0, 1]")
+
+
+@dataclass(frozen=True)
+class ReadyPolicy:
+    """A policy that may decide.
+
+    Attributes:
+        policy: as asked for.
+        digest: of its weights, or "".
+        note: why newer weights were not taken, or "".
+    """
+
+    policy: Policy
+    digest: str = ""
+    note: str = ""
+
+
+class PolicyStore:
+    """Builds policies and keeps the last one.
+
+    Args:
+        mdp, robot: that they act in and on.
+        mount: of the active camera.
+        hot_reload: build anew when the checkpoint's file has changed.
+        must_improve: take changed weights only if their evaluation beats that of the running ones (on a
+            robot); a checkpoint that does not fit is refused in any case.
+        make: builds a policy, as registry.make_policy.
+    """
+
+    def __init__(
+        self,
+        mdp: MdpConfig,
+        robot: RobotConfig,
+        mount: Mount,
+        hot_reload: bool = False,
+        must_improve: bool = True,
+        make: Callable[..., Policy] = make_policy,
+    ) -> None:
+        self._mdp, self._robot, self._mount = mdp, robot, mount
+        self._hot_reload, self._must_improve = hot_reload, must_improve
+        self._make = make
+        self._settings: PolicySettings | None = None
+        self._file: FileStamp | None = None
+        self._ready: ReadyPolicy | None = None
+
+    def get(self, settings: PolicySettings) -> ReadyPolicy:
+        """Return the policy for the next episode. May take seconds: torch is imported when it is needed.
+
+        Raises:
+            QtoptError: it cannot be built; the message names the reason.
+        """
+        file = _file_stamp(settings.checkpoint)
+        if self._ready is None or settings != self._settings:
+            self._ready = self._build(settings)
+            self._settings, self._file = settings, file
+        elif self._hot_reload and file != self._file:
+            self._file = file
+            self._ready = self._exchange(settings, self._ready)
+        return self._ready
+
+    def _build(self, settings: PolicySettings) -> ReadyPolicy:
+        policy = self._make(
+            settings.name,
+            self._mdp,
+            self._robot,
+            checkpoint=settings.checkpoint,
+            epsilon=settings.epsilon,
+            mount=self._mount,
+            allow_outside_envelope=settings.allow_outside_envelope,
+            allow_untrained=settings.allow_untrained,
+        )
+        checkpoint = _checkpoint(policy)
+        return ReadyPolicy(policy, "" if checkpoint is None else str(checkpoint.digest))
+
+    def _exchange(self, settings: PolicySettings, running: ReadyPolicy) -> ReadyPolicy:
+        """Return the policy of the changed file, or the running one with the reason why not."""
+        try:
+            ready = self._build(settings)
+        except CheckpointError as error:
+            return ReadyPolicy(running.policy, running.digest, f"new weights refused: {error}")
+        old, new = _checkpoint(running.policy), _checkpoint(ready.policy)
+        if self._must_improve and old is not None and new is not None:
+            record = new.info.evaluation
+            if record is None or not record.beats(old.info.evaluation):
+                reason = f"their evaluation {record} does not beat {old.info.evaluation}"
+                return ReadyPolicy(running.policy, running.digest, f"new weights refused: {reason}")
+        return ready
+
+
+def _checkpoint(policy: Policy) -> Any:
+    """Return the Checkpoint behind a policy or None; Any, because its module imports torch."""
+    return getattr(getattr(policy, "inner", policy), "checkpoint", None)
+
+
+def _file_stamp(path: Path | None) -> FileStamp | None:
+    if path is None:
+        return None
+    try:
+        found = path.stat()
+    except OSError:
+        return None  # load_checkpoint says what is wrong, or the running weights stay
+    return found.st_mtime_ns, found.st_size
