@@ -45,7 +45,7 @@ class ServoConfig:
         posture_rate: speed of the null-space motion towards the comfortable posture [1/s].
     """
 
-    acceleration_time: float = 0.08
+    acceleration_time: float = 0.07
     jerk_time: float = 0.02
     max_acceleration: float = 15.0
     joint_margin: float = 0.02
@@ -133,18 +133,17 @@ class ServoCore:
         self._target = target
         self._aim = None if target is None else self._kinematics.aim(target)
 
-    def tick(self) -> ServoSample:
-        """Advance by one period."""
+    def tick(self, hold: bool = False) -> ServoSample:
+        """Advance by one period; with `hold` as if there were no target."""
         reasons: list[str] = []
         lead = self._averages.newest
-        motion: JointMotion = self._averages.push(lead + self._lead_step(lead, reasons))
+        step = np.zeros_like(lead) if hold or self._aim is None else self._lead_step(lead, self._aim, reasons)
+        motion: JointMotion = self._averages.push(lead + step)
         return ServoSample(motion.q, motion.dq, motion.ddq, tuple(reasons))
 
-    def _lead_step(self, lead: Array, reasons: list[str]) -> Array:
+    def _lead_step(self, lead: Array, aim: Aim, reasons: list[str]) -> Array:
         rest = np.zeros_like(lead)
-        if self._aim is None:
-            return rest
-        error, jacobian = self._kinematics.linearise(lead, self._aim)
+        error, jacobian = self._kinematics.linearise(lead, aim)
         distance, angle = float(np.sqrt(error[:3] @ error[:3])), float(np.sqrt(error[3:] @ error[3:]))
         if distance <= _ARRIVED_POSITION and angle <= _ARRIVED_ANGLE:
             return rest

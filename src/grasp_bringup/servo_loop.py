@@ -1,9 +1,9 @@
 """When the servo moves: its timeline, the age of its inputs and where it starts (no ROS).
 
 The core runs on a grid of ticks, `LEAD` ticks ahead of the clock. Each call yields a trajectory: the ticks
-that lie ahead, then the way to rest that the core itself would take without a target. Ticks that a late timer
-missed are made up, so the motion's speed is that of the clock; a silence longer than the horizon means that
-the controller stands where the arm is measured.
+that lie ahead, then the way to rest that the core itself would take without a target. Where a late timer
+missed ticks, the controller has gone that way to rest, so the core goes it too: what is sent always starts
+where the controller is. After a silence longer than the horizon it stands, where the arm is measured.
 """
 
 from collections import Counter, deque
@@ -20,7 +20,7 @@ from qtopt_policy.geometry import Pose
 
 Array = NDArray[np.float64]
 
-LEAD = 1  # ticks: how late a message may come before the controller begins to brake
+LEAD = 2  # ticks: how late a message may come before the controller begins to brake
 HORIZON = 0.1  # [s]: no trajectory is longer
 _TAIL_STRIDE = 2  # ticks between the points of the way to rest: the controller interpolates
 _AT_REST = 1e-7  # [rad]
@@ -133,10 +133,10 @@ class ServoLoop:
         self._watch(now, steady)
         if self._resting:
             return None
-        while self._ahead[-1][0] < now + LEAD * self._period:
-            sample = self._core.tick()
+        while (time := self._ahead[-1][0] + self._period) < now + (LEAD + 1) * self._period:
+            sample = self._core.tick(hold=time <= now)
             self.fired.update(sample.reasons)
-            self._ahead.append((self._ahead[-1][0] + self._period, sample.q))
+            self._ahead.append((time, sample.q))
         rest = self._core.to_rest()
         if self._core.target is None and np.abs(rest[-1] - self._ahead[-1][1]).max() < _AT_REST:
             self._resting = True

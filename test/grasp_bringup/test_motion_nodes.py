@@ -162,7 +162,7 @@ def test_wish_into_the_floor_ends_above_it(make: Make) -> None:
     end = pointing_down(np.array([*cell.home.position[:2], limits.min_height]), 0.0)
     cell.wait_arrival(end)
     cell.wait_rest()
-    lowest = min(cell.kinematics.forward(q).position[2] for q in cell.driver.path)
+    lowest = min(cell.kinematics.forward(q).position[2] for _, q in cell.driver.path)
     assert lowest >= limits.min_height - 2e-4
     cell.wait_diagnostic("guard_node: table_clearance")
 

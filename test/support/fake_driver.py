@@ -11,6 +11,8 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, Float64MultiArray, Header
 from trajectory_msgs.msg import JointTrajectory
 
+from grasp_bringup.sim.cell_node import waypoints
+from grasp_bringup.sim.joint_trajectory import TrajectoryFollower
 from qtopt_policy import topics
 from qtopt_policy.base_node import LATCHED_QOS, LATEST_QOS, RECORD_QOS, as_dict, nanoseconds, pose_message
 from qtopt_policy.geometry import Array, Pose
@@ -20,13 +22,14 @@ FINGER_SPEED = 0.1  # [m/s]
 
 
 class FakeDriver(Node):  # type: ignore[misc]
-    """Follows trajectories exactly in time, moves fingers steadily, publishes joint states at 100 Hz.
+    """Follows trajectories as ros2_control does, moves fingers steadily, publishes joint states at 100 Hz.
 
     Attributes:
         q: positions of the arm's joints.
-        path: `q` of every period.
+        path: time [s] and `q` of every period.
         trajectories: all that came in.
         gripper_commands: all that came in.
+        stamps: of all joint states [ns].
         silent: publish no joint states.
         stuck: fingers do not move.
     """
@@ -35,44 +38,45 @@ class FakeDriver(Node):  # type: ignore[misc]
         super().__init__("fake_driver")
         self.joints, self.fingers = list(joints), list(fingers)
         self.q = np.array(q, dtype=np.float64)
-        self.finger = 0.04
-        self.path: list[Array] = []
+        self.finger = self._wanted_finger = 0.04
+        self.path: list[tuple[float, Array]] = []
         self.trajectories: list[JointTrajectory] = []
         self.gripper_commands: list[float] = []
         self.stamps: list[int] = []
         self.silent = self.stuck = False
-        self._wanted_finger = self.finger
-        self._stepped = self.get_clock().now().nanoseconds
+        self._follower = TrajectoryFollower(tuple(joints), q)
+        self._stepped = self._now()
         self._arm_states = self.create_publisher(JointState, topics.JOINT_STATES, RECORD_QOS)
         self._finger_states = self.create_publisher(JointState, topics.JOINT_STATES, RECORD_QOS)
         self.create_subscription(JointTrajectory, topics.ARM_COMMAND, self._on_trajectory, RECORD_QOS)
         self.create_subscription(Float64MultiArray, topics.GRIPPER_COMMAND, self._on_gripper, RECORD_QOS)
         self.create_timer(PERIOD, self._step)
 
+    def _now(self) -> float:
+        return float(self.get_clock().now().nanoseconds) * 1e-9
+
     def _on_trajectory(self, message: JointTrajectory) -> None:
         self.trajectories.append(message)
-        start = nanoseconds(message.header.stamp)
-        offsets = [point.time_from_start.nanosec for point in message.points]
-        self._times = [start, *(start + offset for offset in offsets)]
-        self._stops = np.array([self.q, *(list(point.positions) for point in message.points)])
+        now = self._now()
+        points = waypoints(message, nanoseconds(message.header.stamp) * 1e-9 or now)
+        if points[-1].time > now:
+            self._follower.accept(message.joint_names, points, now)
 
     def _on_gripper(self, message: Float64MultiArray) -> None:
         self.gripper_commands.append(message.data[0])
         self._wanted_finger = message.data[0]
 
     def _step(self) -> None:
-        now = self.get_clock().now()
-        if self.trajectories:
-            moment = float(now.nanoseconds - self._times[0])
-            times = [float(t - self._times[0]) for t in self._times]
-            self.q = np.array([np.interp(moment, times, stops) for stops in self._stops.T])
-        elapsed, self._stepped = (now.nanoseconds - self._stepped) * 1e-9, now.nanoseconds
+        stamp = self.get_clock().now()
+        now = stamp.nanoseconds * 1e-9
+        elapsed, self._stepped = now - self._stepped, now
+        self.q = self._follower.sample(now)
         if not self.stuck:
             step = FINGER_SPEED * elapsed
             self.finger += float(np.clip(self._wanted_finger - self.finger, -step, step))
-        self.path.append(self.q)
+        self.path.append((now, self.q))
         if not self.silent:
-            self._publish(now.to_msg(), now.nanoseconds)
+            self._publish(stamp.to_msg(), stamp.nanoseconds)
 
     def _publish(self, stamp: Any, nanoseconds: int) -> None:
         """Arm and fingers come from two publishers, the arm's joints in reverse order."""
@@ -86,7 +90,7 @@ class FakeDriver(Node):  # type: ignore[misc]
     @property
     def standing(self) -> bool:
         """Whether the arm has not moved for the last 200 ms."""
-        recent = np.array(self.path[-20:])
+        recent = np.array([q for _, q in self.path[-20:]])
         return len(recent) == 20 and float(np.abs(recent - recent[-1]).max()) < 1e-9
 
 
@@ -109,6 +113,10 @@ class FakeWisher(Node):  # type: ignore[misc]
         self._close = self.create_publisher(Bool, f"{name}/gripper_close", LATEST_QOS)
         self._heartbeat = self.create_publisher(Header, f"{topics.HEARTBEAT}/{name}_node", LATEST_QOS)
         self.create_timer(1.0 / topics.REPUBLISH_RATE, self._wish)
+
+    def publish_raw(self, message: PoseStamped) -> None:
+        """Publish a target of the test's own making."""
+        self._pose.publish(message)
 
     def _wish(self) -> None:
         stamp = self.get_clock().now().to_msg()

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 
+from grasp_bringup.environment import ros_environment
+
 T = TypeVar("T")
 
 DEADLINE = 30.0  # [s] of wall time: far beyond what anything takes even on a loaded machine
@@ -18,7 +20,7 @@ DEADLINE = 30.0  # [s] of wall time: far beyond what anything takes even on a lo
 def isolate(logs: Path) -> dict[str, str]:
     """Set and return the environment that keeps a graph to this machine and this process."""
     settings = {
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+        **ros_environment(os.environ, one_machine=True),
         "ROS_DOMAIN_ID": str(1 + os.getpid() % 200),
         "ROS_LOG_DIR": str(logs),
     }
