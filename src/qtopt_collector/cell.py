@@ -1,0 +1,151 @@
+"""What the collector knows of the robot and the other nodes, and what it asks of them. No ROS."""
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qtopt_policy.errors import QtoptError
+from qtopt_policy.geometry import Pose
+from qtopt_policy.mdp import EndReason
+from qtopt_policy.robot import GripperConfig
+from qtopt_policy.state_buffer import StateBuffer
+from qtopt_policy.step_rule import Measurement
+
+# A procedure that waits by yielding; the collector goes on with it at every tick.
+Script = Generator[None, None, None]
+RequestKind = Literal["own", "reset", "prepare", "run", "cancel"]
+Value = str | int | float
+
+ANSWER_TIMEOUT = 30.0  # [s] of steady time
+
+
+class Aborted(Exception):  # noqa: N818 (an outcome of an episode, not an error)
+    """The episode, or the way to it, has ended without a verdict."""
+
+    def __init__(self, reason: EndReason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason: EndReason = reason
+
+
+@dataclass(frozen=True)
+class Reply:
+    """Answer to a request: done or not, and what the other node says."""
+
+    done: bool
+    message: str = ""
+
+
+@dataclass(eq=False)
+class Request:
+    """Something that another node is to do.
+
+    Attributes:
+        kind: own: give the arm to `owner`; reset: place the scene `seed` of `split`; prepare: set the
+            policy's parameters `values`; run, cancel: the policy's episode.
+        values: arguments.
+        reply: None while there is none.
+    """
+
+    kind: RequestKind
+    values: Mapping[str, Value] = field(default_factory=dict)
+    reply: Reply | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A camera image: RGB uint8, shape (H, W, 3), and its stamp [s]."""
+
+    image: NDArray[np.uint8]
+    stamp: float
+
+
+class Cell:
+    """The latest of everything that arrives; the node fills it in.
+
+    Attributes:
+        now, steady: ROS time and steady time [s].
+        state: tool poses and apertures of the last seconds.
+        effort: magnitude of the grip force [N], None where the driver reports none.
+        gripper_closed: last command to the gripper, None before the first.
+        arm: values of arm/state.
+        episode: values of policy/episode.
+        truth: values of sim/truth, with `stamp` [s].
+        silent: watched nodes whose heartbeat has stopped or never came.
+        picture: latest image, None before the first.
+        requests: not yet taken by the node.
+    """
+
+    def __init__(self, gripper: GripperConfig) -> None:
+        self.now = self.steady = 0.0
+        self.state = StateBuffer(gripper)
+        self.effort: float | None = None
+        self.gripper_closed: bool | None = None
+        self.arm: dict[str, str] = {}
+        self.episode: dict[str, str] = {}
+        self.truth: dict[str, str] = {}
+        self.silent: tuple[str, ...] = ()
+        self.picture: Picture | None = None
+        self.requests: list[Request] = []
+
+    def measurement(self) -> Measurement | None:
+        """Return the newest state of tool and gripper, None while something has not arrived."""
+        pose, aperture, speed = self.state.latest_pose, self.state.latest_aperture, self.state.speed()
+        if pose is None or aperture is None or speed is None:
+            return None
+        return Measurement(pose[0], pose[1], speed, aperture[1])
+
+    @property
+    def tool_pose(self) -> Pose:
+        """The newest tool pose; only once `obstacle` has not said that there is none."""
+        state = self.measurement()
+        assert state is not None
+        return state.tool_pose
+
+    @property
+    def obstacle(self) -> str:
+        """What keeps the arm from moving, "" where nothing does."""
+        if self.silent:
+            return f"no heartbeat of {', '.join(self.silent)}"
+        if self.measurement() is None:
+            return "no tool pose or gripper position yet"
+        if self.arm.get("stopped") == "1":
+            return f"the arm is stopped: {self.arm.get('reason', '')}"
+        return "the arm is not armed" if self.arm.get("armed") == "0" else ""
+
+    def require(self) -> None:
+        """Raise Aborted where a node has died or the arm was stopped or disarmed."""
+        obstacle = self.obstacle
+        if not obstacle:
+            return
+        by_hand = self.arm.get("reason") in ("operator", "not armed")
+        stopped: EndReason = "operator" if by_hand else "watchdog"
+        raise Aborted("node_died" if self.silent else stopped, obstacle)
+
+    def ask(self, kind: RequestKind, **values: Value) -> Script:
+        """Ask another node and wait until it has done so.
+
+        Raises:
+            Aborted: it does not answer, or something `require`d fails meanwhile.
+            QtoptError: it refuses: something is configured wrong, and asking again would not help.
+        """
+        request = Request(kind, values)
+        self.requests.append(request)
+        end = self.steady + ANSWER_TIMEOUT
+        while request.reply is None:
+            yield
+            self.require()
+            if self.steady > end:
+                raise Aborted("node_died", f"no answer to '{kind}' within {ANSWER_TIMEOUT} s")
+        if not request.reply.done:
+            raise QtoptError(f"'{kind}' {dict(values)} was refused: {request.reply.message}")
+
+    def urge(self, kind: RequestKind, patience: float, **values: Value) -> Script:
+        """Ask another node, dead or alive; wait for an answer for `patience` [s], whatever it is."""
+        request = Request(kind, values)
+        self.requests.append(request)
+        end = self.steady + patience
+        while request.reply is None and self.steady < end:
+            yield

@@ -1,0 +1,352 @@
+"""The collector as one readable procedure without ROS: home, reset, episode, lift, judge, drop, again.
+
+The procedure is a generator that `tick` advances; it waits by yielding. What it wants lies in `wish`
+(republish it while it lasts), `cell.requests` and `take_outcomes`; what it knows lies in `cell`.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from qtopt_collector.bags import messages
+from qtopt_collector.bags.records import decode_camera, outcome_values
+from qtopt_collector.cell import Aborted, Cell, Picture, Request, Script
+from qtopt_collector.episode import EpisodeInfo
+from qtopt_collector.motions import Motions
+from qtopt_collector.recorder import Recorder
+from qtopt_collector.success import DropTest, GripperSample, Judgement, compare_drop, judge
+from qtopt_collector.switching import Assignment, PolicyPlan
+from qtopt_policy import topics
+from qtopt_policy.config import to_mapping
+from qtopt_policy.episode_events import Wish
+from qtopt_policy.errors import BagError, QtoptError
+from qtopt_policy.geometry import Pose
+from qtopt_policy.mdp import ABORTED, EndReason, MdpConfig
+from qtopt_policy.robot import RobotConfig
+from qtopt_policy.share import package_version
+
+END_REASONS: tuple[EndReason, ...] = ("terminate", "max_steps", *ABORTED)
+
+SETTLE_TIME = 1.0  # [s] for fingers that open and objects that fall
+CLOSE_TIME = 0.8  # [s]
+LATE_STEPS = 2.0  # [s] in which the last step records may arrive after the end of the episode
+ABORT_PATIENCE = 2.0  # [s] of steady time for answers while something is wrong
+RETRY_TIME = 1.0  # [s] of steady time between two tries to get ready
+
+
+@dataclass(frozen=True)
+class CollectorConfig:
+    """What to collect.
+
+    Attributes:
+        episodes: how many.
+        seed: of the first; each further one adds one.
+        split: of the simulated scenes.
+        reset: `sim` places a new scene before each episode; `none` stirs by dropping at random places.
+        deadline: longest episode of the policy [s].
+        min_effort: least grip force of fingers that hold [N]; 0 ignores the effort.
+        benchmark: digest to record.
+    """
+
+    episodes: int = 10
+    seed: int = 1
+    split: str = "train"
+    reset: Literal["sim", "none"] = "sim"
+    deadline: float = 90.0
+    min_effort: float = 0.0
+    benchmark: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a grasp was judged: judgement, fingers before and after the lift, ground truth if any."""
+
+    judgement: Judgement
+    closed: GripperSample
+    lifted: GripperSample
+    truth: bool | None
+
+
+class Collector:
+    """Collects episodes.
+
+    Attributes:
+        cell: what is known; filled in from outside.
+        phase: what it is doing, for people.
+        finished: whether it is through, well or not.
+        failure: why it gave up, "" where it did not.
+        collected: episodes done, aborted ones included.
+    """
+
+    def __init__(
+        self,
+        robot: RobotConfig,
+        mdp: MdpConfig,
+        config: CollectorConfig,
+        plan: PolicyPlan,
+        recorder: Recorder,
+    ) -> None:
+        self.cell = Cell(robot.gripper)
+        self.phase = "starting"
+        self.finished = False
+        self.failure = ""
+        self.collected = 0
+        self._robot, self._mdp, self._config = robot, mdp, config
+        self._plan, self._recorder = plan, recorder
+        self._motions = Motions(robot, mdp, self.cell)
+        self._outcomes: list[dict[str, str]] = []
+        self._info: EpisodeInfo | None = None
+        self._script = self._collect()
+
+    @property
+    def wish(self) -> Wish | None:
+        """What is wanted of the arm now; None means silence, so that it holds."""
+        return self._motions.wish
+
+    def take_outcomes(self) -> list[dict[str, str]]:
+        """Return the values of collector/outcome of episodes that ended since the last call."""
+        outcomes, self._outcomes = self._outcomes, []
+        return outcomes
+
+    def tick(self, now: float, steady: float) -> None:
+        """Go on at ROS time `now` and steady time `steady` [s]; call it at 20 Hz or faster."""
+        self.cell.now, self.cell.steady = now, steady
+        if self.finished:
+            return
+        try:
+            next(self._script)
+        except StopIteration:
+            self._finish("done")
+        except QtoptError as error:
+            self.fail(str(error))
+
+    def fail(self, reason: str) -> None:
+        """Give up: the arm holds, and what is recorded stays."""
+        if not self.finished:
+            self.failure = reason
+            self._finish(f"gave up: {reason}")
+            self._close_quietly(Aborted("error", reason))
+            self.cell.requests += [Request("own", {"owner": "none"}), Request("cancel")]
+
+    def interrupt(self) -> None:
+        """End now, by an operator's will: an open bag is closed as aborted."""
+        self._finish("interrupted")
+        self._close_quietly(Aborted("operator", "the collector was stopped"))
+
+    def _finish(self, phase: str) -> None:
+        self.finished, self.phase, self._motions.wish = True, phase, None
+
+    # ---- the procedure
+
+    def _collect(self) -> Script:
+        yield from self._wait_until_free()
+        # An episode that an earlier collector left running would fight for the arm.
+        yield from self.cell.urge("cancel", ABORT_PATIENCE)
+        for number in range(self._config.episodes):
+            yield from self._get_ready(self._config.seed + number)
+            yield from self._episode(self._config.seed + number)
+            self.collected += 1
+        yield from self.cell.urge("own", ABORT_PATIENCE, owner="none")
+
+    def _get_ready(self, seed: int) -> Script:
+        """Bring arm and scene to where an episode starts, however long it takes to be allowed to."""
+        while True:
+            yield from self._wait_until_free()
+            try:
+                yield from self._go_home()
+                if self._config.reset == "sim":
+                    self.phase = f"placing scene {self._config.split} {seed}"
+                    yield from self.cell.ask("reset", seed=seed, split=self._config.split)
+                return
+            except Aborted as aborted:
+                self.phase = f"not ready: {aborted}"
+                self._motions.wish = None
+            again = self.cell.steady + RETRY_TIME
+            while self.cell.steady < again:
+                yield
+
+    def _wait_until_free(self) -> Script:
+        while self.cell.obstacle:
+            self.phase, self._motions.wish = f"waiting: {self.cell.obstacle}", None
+            yield
+
+    def _go_home(self) -> Script:
+        self.phase = "going home"
+        yield from self.cell.ask("own", owner="collector")
+        home = self._robot.start_pose
+        was_open = self.cell.gripper_closed is False
+        yield from self._motions.travel(home, close=False)
+        if not self._motions.arrived(home):
+            owner = self.cell.arm.get("owner", "unknown")
+            raise Aborted("error", f"the arm did not get home; its owner is {owner}")
+        yield from self._motions.fingers(False, 0.0 if was_open else SETTLE_TIME)
+
+    def _episode(self, seed: int) -> Script:
+        assignment = self._plan.next()
+        self._info = self._information(assignment, seed)
+        self._recorder.open(self._info)
+        try:
+            yield from self._run_policy(self._info, assignment)
+            verdict = yield from self._lift_and_judge()
+        except Aborted as aborted:
+            self._close_aborted(aborted)
+            yield from self._hold()
+            return
+        extra: dict[str, object] = {"reason": verdict.judgement.reason}
+        try:
+            test = yield from self._drop(np.random.default_rng(seed))
+            extra |= {} if test is None else {"drop_changed": test.changed, "drop_area": test.area}
+        except Aborted as aborted:
+            self.phase = f"drop cut short: {aborted}"  # the verdict stands
+        self._close(self._judged(verdict), extra)
+        self._plan.judged(assignment.policy, verdict.judgement.success)
+
+    def _run_policy(self, info: EpisodeInfo, assignment: Assignment) -> Script:
+        """Let the policy run its episode and wait for its end."""
+        self.phase = f"{info.episode_id}: {assignment.policy}"
+        names = {"episode.id": info.episode_id, "policy.name": assignment.policy}
+        numbers = {"policy.epsilon": assignment.epsilon, "seed": info.seed}
+        yield from self.cell.ask("prepare", **names, **numbers)
+        yield from self.cell.ask("own", owner="policy")
+        self._motions.wish = None
+        yield from self.cell.ask("run")
+        deadline = self.cell.now + self._config.deadline
+        known = False
+        while (told := self._told(info)).get("state") != "ended":
+            if told.get("camera") and not known:
+                known = True
+                self._learn(told)
+            if self.cell.now > deadline:
+                raise Aborted("deadline", f"the policy took more than {self._config.deadline} s")
+            yield
+            self.cell.require()
+        if told.get("camera") and not known:
+            self._learn(told)
+        yield from self._finish_policy(told)
+
+    def _told(self, info: EpisodeInfo) -> dict[str, str]:
+        """Return what policy/episode says of this episode."""
+        episode = self.cell.episode
+        return episode if episode.get("episode_id") == info.episode_id else {}
+
+    def _learn(self, told: dict[str, str]) -> None:
+        """Record what the policy tells about itself with its first decision."""
+        self._recorder.set_camera(decode_camera(told["camera"], topics.EPISODE))
+        policy, weights = told.get("policy", ""), told.get("checkpoint", "")
+        self._info = replace(self._known, policy=policy or self._known.policy, checkpoint=weights)
+        self._recorder.update(self._info)
+
+    def _finish_policy(self, told: dict[str, str]) -> Script:
+        """Note why the policy ended, once all its steps have been recorded."""
+        reason = next((reason for reason in END_REASONS if reason == told.get("reason")), None)
+        if reason is None:
+            raise Aborted("error", f"{topics.EPISODE} tells no valid reason: '{told.get('reason')}'")
+        steps, end = int(told.get("steps") or 0), self.cell.now + LATE_STEPS
+        while self._recorder.steps < steps and self.cell.now < end:
+            yield
+            self.cell.require()
+        if reason in ABORTED:
+            raise Aborted(reason, f"the policy ended by {reason}")
+        if self._recorder.steps != steps:
+            raise Aborted("error", f"{steps} steps were made, {self._recorder.steps} recorded")
+        self._info = replace(self._known, end_reason=reason)
+
+    def _lift_and_judge(self) -> Generator[None, None, Verdict]:
+        self.phase = f"{self._known.episode_id}: lifting"
+        closed, commanded = self._motions.sample(), self.cell.gripper_closed is True
+        yield from self.cell.ask("own", owner="collector")
+        yield from self._motions.lift()
+        lifted = self._motions.sample()
+        effort = self._config.min_effort or None
+        judgement = judge(self._robot.gripper, commanded, closed, lifted, effort)
+        truth = yield from self._motions.truth()
+        return Verdict(judgement, closed, lifted, truth)
+
+    def _drop(self, rng: np.random.Generator) -> Generator[None, None, DropTest | None]:
+        """Drop what is held; compare the images before and after, fingers closed in both."""
+        self.phase = f"{self._known.episode_id}: dropping"
+        closed = self.cell.gripper_closed is True
+        yield from self._motions.travel(self._drop_pose(rng), self.cell.gripper_closed)
+        before = (yield from self._photograph("before")) if closed else None
+        yield from self._motions.fingers(False, SETTLE_TIME)
+        if before is None:
+            return None
+        yield from self._motions.fingers(True, CLOSE_TIME)
+        after = yield from self._photograph("after")
+        return None if after is None else compare_drop(before.image, after.image)
+
+    def _photograph(self, name: str) -> Generator[None, None, Picture | None]:
+        picture = yield from self._motions.look()
+        if picture is not None:
+            message = messages.compressed_image(picture.image, messages.nanoseconds(picture.stamp), name)
+            self._recorder.record_message(topics.DROP_IMAGE, messages.nanoseconds(self.cell.now), message)
+        return picture
+
+    def _drop_pose(self, rng: np.random.Generator) -> Pose:
+        """Return where to let go; without a simulator a random place, so that the bin is stirred."""
+        pose = self._robot.drop_pose
+        if self._config.reset == "sim":
+            return pose
+        quarter = np.array([*self._robot.bin.size[:2], 0.0]) / 4.0
+        return Pose(pose.position + rng.uniform(-quarter, quarter), pose.quaternion)
+
+    def _hold(self) -> Script:
+        """After an abort: nobody moves the arm."""
+        self._motions.wish = None
+        yield from self.cell.urge("own", ABORT_PATIENCE, owner="none")
+        yield from self.cell.urge("cancel", ABORT_PATIENCE)
+
+    # ---- what is known about the episode
+
+    @property
+    def _known(self) -> EpisodeInfo:
+        assert self._info is not None
+        return self._info
+
+    def _information(self, assignment: Assignment, seed: int) -> EpisodeInfo:
+        return EpisodeInfo(
+            episode_id=self._recorder.next_id(),
+            seed=seed,
+            policy=assignment.policy,
+            end_reason="node_died",
+            success=None,
+            reward=None,
+            epsilon=assignment.epsilon,
+            robot=self._robot.name,
+            benchmark=self._config.benchmark,
+            package_version=package_version(),
+            limits=to_mapping(self._robot.limits),
+            mdp=to_mapping(self._mdp),
+        )
+
+    def _judged(self, verdict: Verdict) -> EpisodeInfo:
+        success = verdict.judgement.success
+        return replace(
+            self._known,
+            success=success,
+            reward=float(success),
+            truth=verdict.truth,
+            aperture_closed=verdict.closed.aperture,
+            aperture_lifted=verdict.lifted.aperture,
+        )
+
+    def _close_aborted(self, aborted: Aborted) -> None:
+        info = replace(self._known, end_reason=aborted.reason, success=None, reward=None)
+        self.phase = f"{info.episode_id} aborted: {aborted}"
+        self._close(info, {"reason": str(aborted)})
+
+    def _close_quietly(self, aborted: Aborted) -> None:
+        """Close an open bag where the disk still lets us; it is mended at the next start where not."""
+        if self._info is None:
+            return
+        try:
+            self._close_aborted(aborted)
+        except BagError:
+            self._recorder.abandon()
+
+    def _close(self, info: EpisodeInfo, extra: dict[str, object]) -> None:
+        steps, self._info = self._recorder.steps, None
+        bag = self._recorder.close(info, extra)
+        self._outcomes.append(outcome_values(info, steps, str(bag or ""), extra))
