@@ -203,6 +203,10 @@ def spin(factory: Callable[[], N], threads: int = 1, loop: Callable[[N], None] =
     except QtoptError as error:
         sys.stderr.write(f"{node.get_name() if node else 'node'}: {error}\n")
         return 1
+    except Exception:
+        if rclpy.ok():
+            raise
+        return 0  # a callback published while ROS was shutting down
     finally:
         if node is not None:
             node.destroy_node()

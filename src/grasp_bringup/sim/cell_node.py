@@ -118,6 +118,10 @@ class CellNode(BaseNode):
         self._joints.position = array("d", sample.position.tobytes())
         self._joints.velocity = array("d", sample.velocity.tobytes())
         self._joints.effort = array("d", sample.effort.tobytes())
+        self.publish_joints()
+
+    def publish_joints(self) -> None:
+        """Publish the joints' state at the time reached."""
         self._joint_publisher.publish(self._joints)
 
     def publish_clock(self) -> None:

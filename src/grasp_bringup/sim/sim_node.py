@@ -9,6 +9,7 @@ from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.executors import SingleThreadedExecutor, TimeoutException
 from rclpy.task import Future
 from std_msgs.msg import Header
@@ -27,7 +28,7 @@ PICTURE_TICKS = 10  # 10 Hz of simulated time
 REPORT_TICKS = 100
 REMIND = 0.02  # [s] of wall time after which a clock that nobody answers is published again
 RESEND = 0.1  # [s] of wall time after which an image that nobody took is published again
-NAP = 0.005  # [s] longest wait for a message
+NAP, SHORT_NAP = 0.005, 0.001  # [s] of waiting for a message; the executor's generator wants few values
 
 
 class SimNode(CellNode):
@@ -61,7 +62,9 @@ class SimNode(CellNode):
             self.create_subscription(Header, f"{topics.HEARTBEAT}/{name}", callback, LATEST_QOS)
         self.create_subscription(Header, topics.IMAGE_TAKEN, self._on_image_taken, RECORD_QOS)
         self._truth = self.create_publisher(DiagnosticArray, topics.SIM_TRUTH, LATEST_QOS)
-        self.create_service(Trigger, topics.SIM_RESET, self._on_reset)
+        # A group of its own: a callback that awaits would keep all others of its group from running.
+        group = ReentrantCallbackGroup()
+        self.create_service(Trigger, topics.SIM_RESET, self._on_reset, callback_group=group)
 
     # ---- consumers
 
@@ -92,7 +95,10 @@ class SimNode(CellNode):
             elif wall - woken > REMIND:
                 self._remind(wall)
                 woken = wall
-            drain(executor, 0.0 if delay <= 0.0 else min(delay, NAP))
+            if delay <= 0.0:
+                handle_ready(executor)
+            else:
+                executor.spin_once(timeout_sec=NAP if delay >= NAP else SHORT_NAP)
 
     def _delay(self, wall: float) -> float:
         """Return how long the next tick has to wait at least [s]; 0: it is due."""
@@ -132,7 +138,8 @@ class SimNode(CellNode):
             self._report_speed(wall)
 
     def _remind(self, wall: float) -> None:
-        """Publish again what may have been lost: /clock and images are best effort."""
+        """Publish again what may have been lost, and what shows that the cell is alive though time stands."""
+        self.publish_joints()
         self.publish_clock()
         if self._lockstep.untaken() and wall - self._sent > RESEND:
             self.publish_picture()
@@ -196,12 +203,11 @@ class SimNode(CellNode):
         self.report("lockstep", WARN if missing else OK, text, missing=", ".join(missing))
 
 
-def drain(executor: SingleThreadedExecutor, timeout: float, most: int = 32) -> None:
-    """Handle what is ready, at most `most` callbacks; wait for the first one up to `timeout` [s]."""
+def handle_ready(executor: SingleThreadedExecutor, most: int = 32) -> None:
+    """Handle the callbacks that are ready, at most `most`, without waiting."""
     with contextlib.suppress(TimeoutException):
         for _ in range(most):
-            handler, _, _ = executor.wait_for_ready_callbacks(timeout_sec=timeout)
-            timeout = 0.0
+            handler, _, _ = executor.wait_for_ready_callbacks(timeout_sec=0.0)
             handler()
             if handler.exception() is not None:
                 raise handler.exception()
