@@ -116,8 +116,8 @@ class Learner:
         offline, self._offline = self._replay("offline")
         online, self._online = self._replay("online")
         self._read_offline(frozen=config.train.deterministic and len(offline) > 0)
-        if self.episodes.is_dir():
-            self._online.take_all([self.episodes])
+        self.episodes.mkdir(exist_ok=True)
+        self._online.take_all([self.episodes])
         self._outcomes: list[EpisodeInfo] = []
         self.trainer = self._make_trainer(Experience(offline, online))
         self.crew: Crew | None = None

@@ -1,0 +1,154 @@
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+from qtopt_collector.episode import EpisodeInfo
+from qtopt_learner.labels import LabelConfig
+from qtopt_learner.metrics import CSV_FILE, read_metrics
+from qtopt_learner.mixture import MixConfig
+from qtopt_learner.run_state import latest_state
+from qtopt_learner.store import StoreWriter, read_store
+from qtopt_learner.train import NEWEST, Learner, OnlineConfig, RunConfig, success_rates, train, with_seed
+from qtopt_learner.train_config import TrainConfig
+from qtopt_policy.checkpoint import load_checkpoint
+from qtopt_policy.errors import CheckpointError, ConfigError
+from support.recordings import recording
+
+TRAIN = TrainConfig(
+    steps=6,
+    batch=8,
+    first_labels=16,
+    labels=LabelConfig(block=8),
+    replay_gb=0.01,
+    log_every=2,
+    checkpoint_every=3,
+    threads=1,
+    deterministic=True,
+)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    with StoreWriter(tmp_path / "data", "a", 2) as writer:
+        for seed in range(4):
+            writer.append(recording(f"e{seed}", seed=seed, success=seed % 2 == 0, count=6).episode)
+    return tmp_path / "data"
+
+
+def quiet() -> Console:
+    return Console(file=io.StringIO(), width=200)
+
+
+def test_training_leaves_weights_that_load_with_their_description(tmp_path: Path, data: Path) -> None:
+    path = train(RunConfig(tmp_path / "run", (data,), TRAIN), quiet())
+    found = load_checkpoint(path)
+    assert found.info.steps == 6
+    assert found.info.trained
+    assert found.info.mount == "tool"
+    weights = sorted(p.name for p in (tmp_path / "run" / "weights").iterdir())
+    assert weights == [NEWEST, *(f"step-{s:09d}.safetensors" for s in (0, 3, 6))]
+    assert not load_checkpoint(tmp_path / "run" / "weights" / "step-000000000.safetensors").info.trained
+
+
+def test_the_weights_are_those_of_target_1(tmp_path: Path, data: Path) -> None:
+    config = RunConfig(tmp_path / "run", (data,), TRAIN)
+    path = train(config, quiet())
+    learner = Learner(config, quiet())
+    state = latest_state(tmp_path / "run" / "state")
+    assert state is not None
+    from qtopt_learner.run_state import load_state
+
+    load_state(state, learner.trainer)
+    for name, value in load_checkpoint(path).network.state_dict().items():
+        assert torch.equal(value, learner.trainer.targets.first.state_dict()[name])
+
+
+def test_a_run_started_again_goes_on(tmp_path: Path, data: Path) -> None:
+    config = RunConfig(tmp_path / "run", (data,), replace(TRAIN, steps=4))
+    train(config, quiet())
+    console = quiet()
+    train(replace(config, train=TRAIN), console)
+    steps = [int(row["step"]) for row in read_metrics(tmp_path / "run" / CSV_FILE) if row["name"] == "loss"]
+    assert steps == [2, 4, 6]
+
+
+def test_another_configuration_in_the_same_folder_is_refused(tmp_path: Path, data: Path) -> None:
+    config = RunConfig(tmp_path / "run", (data,), TRAIN)
+    train(config, quiet())
+    with pytest.raises(CheckpointError, match="'seed' was 0, this run has 1"):
+        train(replace(config, train=replace(TRAIN, seed=1)), quiet())
+
+
+def test_deterministic_training_does_not_see_data_that_came_later(tmp_path: Path, data: Path) -> None:
+    config = RunConfig(tmp_path / "run", (data,), TRAIN)
+    rows = len(Learner(config, quiet()).trainer.experience.offline)
+    with StoreWriter(data, "b") as writer:
+        writer.append(recording("late", seed=9).episode)
+    assert len(Learner(config, quiet()).trainer.experience.offline) == rows
+    free = replace(config, out=tmp_path / "free", train=replace(TRAIN, deterministic=False))
+    assert len(Learner(free, quiet()).trainer.experience.offline) > rows
+
+
+def test_what_was_asked_for_is_written_beside_it(tmp_path: Path, data: Path) -> None:
+    train(RunConfig(tmp_path / "run", (data,), TRAIN), quiet())
+    found = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert found["train"]["batch"] == 8
+    assert found["train"]["labels"]["cem"]["iterations"] == 2
+
+
+def test_episodes_that_are_not_used_are_named(tmp_path: Path, data: Path) -> None:
+    bad = recording("bad", seed=7).episode
+    with StoreWriter(data, "b") as writer:
+        writer.append(replace(bad, steps=replace(bad.steps, is_terminal=np.zeros(7, dtype=bool))))
+    console = quiet()
+    train(RunConfig(tmp_path / "run", (data,), TRAIN), console)
+    assert isinstance(console.file, io.StringIO)
+    assert "not used bad" in console.file.getvalue()
+
+
+def test_training_without_anything_to_learn_from_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="nothing to learn from"):
+        RunConfig(tmp_path)
+    with pytest.raises(ConfigError, match="takes no actors"):
+        RunConfig(tmp_path, (tmp_path,), TRAIN, OnlineConfig(actors=1))
+
+
+def test_success_is_counted_by_policy() -> None:
+    outcomes = [
+        EpisodeInfo("a", 1, p, "terminate", s, float(s)) for p, s in (("x", True), ("x", False), ("y", True))
+    ]
+    assert success_rates(outcomes) == {
+        "success/x": 0.5,
+        "episodes/x": 2.0,
+        "success/y": 1.0,
+        "episodes/y": 1.0,
+    }
+
+
+def test_runs_of_other_seeds_have_folders_of_their_own(tmp_path: Path) -> None:
+    config = with_seed(RunConfig(tmp_path, (tmp_path,)), 3)
+    assert (config.out, config.train.seed) == (tmp_path / "seed3", 3)
+
+
+@pytest.mark.slow
+def test_actors_play_beside_the_learner_and_their_episodes_are_learned_from(
+    tmp_path: Path, data: Path
+) -> None:
+    free = replace(TRAIN, steps=600, deterministic=False, log_every=50, checkpoint_every=100)
+    config = RunConfig(
+        tmp_path / "run",
+        (data,),
+        replace(free, mix=MixConfig(least=10, full=20)),
+        OnlineConfig(actors=1, start=2, per_shard=1, publish_every=50, intake_every=5),
+    )
+    train(config, quiet())
+    own = list(read_store(tmp_path / "run" / "episodes"))
+    assert len({episode.info.checkpoint for episode in own}) >= 2
+    rows = read_metrics(tmp_path / "run" / CSV_FILE)
+    assert max(float(row["value"]) for row in rows if row["name"] == "online_share") > 0.0
