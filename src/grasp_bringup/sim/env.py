@@ -19,7 +19,7 @@ from grasp_bringup.sim.world import Truth, World
 from qtopt_collector.success import GripperSample, judge
 from qtopt_policy.camera import CameraModel
 from qtopt_policy.config import load_config
-from qtopt_policy.errors import ShapeError, UnknownKeyError
+from qtopt_policy.errors import ShapeError, UnknownKeyError, UnknownNameError
 from qtopt_policy.grasp_action import TERMINATE, GraspAction
 from qtopt_policy.limits import clip
 from qtopt_policy.mdp import MdpConfig
@@ -60,7 +60,7 @@ class GraspEnv(gymnasium.Env[Any, Any]):
         scene: distribution of scenes; by default config/scene.yaml.
         camera: name of the active camera.
         split: where scenes come from until a reset says otherwise.
-        rendered: without it images stay black, which spares a third of the time.
+        rendered: without it images stay black.
         render_mode: `rgb_array` or None.
     """
 
@@ -80,6 +80,8 @@ class GraspEnv(gymnasium.Env[Any, Any]):
         self.mdp = mdp or load_config(resolve(MDP_FILE), MdpConfig)
         self.config = scene or load_scene_config()
         self.world = World(self.robot, self.config, success_height=self.mdp.success_height)
+        if camera not in self.robot.cameras:
+            raise UnknownNameError("camera", camera, self.robot.cameras)
         self.camera = camera
         self.split = split
         self.render_mode = render_mode

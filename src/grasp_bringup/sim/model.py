@@ -194,7 +194,8 @@ def _add_part(body: Any, part: Part, item: SceneObject, physics: PhysicsConfig) 
         quat=[w, x, y, z],
         density=item.density,
         friction=[item.friction, physics.object_torsion, physics.object_rolling],
-        condim=6,
+        # A box rests on four points, which resist turning and rolling by themselves.
+        condim=3 if part.kind == "box" else 6,
         rgba=[*item.colour, 1.0],
         group=SCENE_GROUP,
     )

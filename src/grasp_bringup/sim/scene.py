@@ -69,13 +69,13 @@ class PhysicsConfig:
     """
 
     timestep: float = 0.0025
-    impratio: float = 10.0
+    impratio: float = 50.0
     noslip_iterations: int = 0
     pad_friction: Vector3 = (1.0, 0.01, 0.0005)
     object_torsion: float = 0.003
     object_rolling: float = 0.0003
     pad_solref: tuple[float, float] = (0.01, 1.0)
-    pad_solimp: Vector3 = (0.9, 0.95, 0.002)
+    pad_solimp: Vector3 = (0.95, 0.99, 0.001)
     grip_stiffness: float = 2000.0
     grip_damping: float = 40.0
     finger_armature: float = 0.5

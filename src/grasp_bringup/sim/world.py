@@ -21,7 +21,9 @@ from qtopt_policy.robot import RobotConfig
 
 Array = NDArray[np.float64]
 
-CONTROL_PERIOD = 0.01  # [s] between updates of the finger servo's set point
+CONTROL_PERIOD = 0.01  # [s] between updates of the servos' set points
+_XYZW = [1, 2, 3, 0]  # MuJoCo's quaternions start with w
+MAX_FEEDFORWARD = 3.0  # [rad/s] that a joint's servo takes from the change of its set point
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,13 +76,19 @@ class World:
         self.robot = robot
         self.config = config
         self.scene: Scene | None = None
+        steps = CONTROL_PERIOD / config.physics.timestep
+        if abs(steps - round(steps)) > 1e-6:
+            raise ConfigError(
+                f"physics.timestep {config.physics.timestep}: must divide the period {CONTROL_PERIOD} s"
+            )
         self._jitter = jitter_cameras
         self._success_height = success_height
         self._base = arm_spec(robot, config)
         self._renderer: Renderer | None = None
         self._names = (*robot.arm_joints, *robot.gripper.joints)
         self._arm = len(robot.arm_joints)
-        self._gripper_target = robot.gripper.open_position
+        physics = config.physics
+        self._lag = np.array(physics.arm_damping) / np.array(physics.arm_stiffness)  # [s]
         self._start_from(np.array(robot.home), robot.gripper.open_position)
 
     def _start_from(self, home: Array, opening: float) -> None:
@@ -89,6 +97,8 @@ class World:
         self._positions = np.concatenate([home, fingers])
         self._velocities = np.zeros(len(self._names))
         self._controls = np.concatenate([home, [opening]])
+        self._arm_command, self._arm_reference = home, home
+        self._gripper_target = opening
         self._start_time = 0.0
 
     def reset(self, scene: Scene, keep_arm: bool = False, settle: bool = True) -> None:
@@ -103,7 +113,6 @@ class World:
             self._remember()
         else:
             self._start_from(np.array(self.robot.home), self.robot.gripper.open_position)
-            self._gripper_target = self.robot.gripper.open_position
         self.scene = scene
         self._build(scene)
         if settle:
@@ -129,8 +138,9 @@ class World:
         self._tool = self._model.body(self.robot.tool_frame).id
         self._fingers = [self._model.jnt_bodyid[joint] for joint in joints[self._arm :]]
         self._place()
-        self._base_pose = self._body_pose(self._model.body(self.robot.base_frame).id)
-        self._base_inverse = self._base_pose.inverse()
+        base = self._world_pose(self._model.body(self.robot.base_frame).id)
+        self._base_is_world = base.distance(Pose.identity()) == 0.0 and base.angle(Pose.identity()) == 0.0
+        self._base_inverse = base.inverse()
         self._cameras = {name: self._measure_camera(name) for name in self.robot.cameras}
 
     def settle(self) -> None:
@@ -154,13 +164,16 @@ class World:
     def command_arm(self, q: ArrayLike) -> None:
         """Set the arm's joint set points [rad], shape (n,), held until the next command.
 
+        As in real drives, the change since the set point of the control period before is fed forward as
+        velocity, so that a smooth sequence of set points is followed without lag.
+
         Raises:
             ShapeError: wrong length or not finite.
         """
         array = np.asarray(q, dtype=np.float64)
         if array.shape != (self._arm,) or not np.isfinite(array).all():
             raise ShapeError(f"arm command {array.tolist()}, expected {self._arm} finite values")
-        self._data.ctrl[: self._arm] = array
+        self._arm_command = array.copy()
 
     def command_gripper(self, position: float) -> None:
         """Set the finger joints' goal [m]; the fingers travel there at `finger_speed`.
@@ -181,12 +194,21 @@ class World:
         chunk = max(1, round(CONTROL_PERIOD / timestep))
         while remaining > 0:
             steps = min(chunk, remaining)
-            travel = self.config.physics.finger_speed * steps * timestep
-            control = self._data.ctrl[self._arm]
-            self._data.ctrl[self._arm] += np.clip(self._gripper_target - control, -travel, travel)
+            self._update_servos(steps * timestep)
             mujoco.mj_step(self._model, self._data, steps)
             remaining -= steps
         self._place()
+
+    def _update_servos(self, period: float) -> None:
+        control = self._data.ctrl
+        speed = (self._arm_command - self._arm_reference) / period
+        # The servo's torque is kp (control - q) - kv dq; control = q* + kv / kp dq* makes it follow dq*.
+        forward = np.minimum(np.maximum(speed, -MAX_FEEDFORWARD), MAX_FEEDFORWARD)
+        control[: self._arm] = self._arm_command + self._lag * forward
+        self._arm_reference = self._arm_command
+        travel = self.config.physics.finger_speed * period
+        rest = self._gripper_target - control[self._arm]
+        control[self._arm] += min(max(rest, -travel), travel)
 
     def _place(self) -> None:
         """Bring frames and cameras up to date: mj_step leaves them one timestep behind."""
@@ -205,15 +227,19 @@ class World:
 
     def tool_pose(self) -> Pose:
         """Return the pose of the tool frame in the base frame."""
-        return self._base_inverse @ self._body_pose(self._tool)
+        return self._pose(self._tool)
 
     def aperture(self) -> float:
         """Return the distance of the fingertips [m]."""
         return self.robot.gripper.aperture(float(self._data.qpos[self._qpos[self._arm]]))
 
-    def _body_pose(self, body: int) -> Pose:
-        w, x, y, z = self._data.xquat[body]
-        return Pose(self._data.xpos[body], np.array([x, y, z, w]))
+    def _pose(self, body: int) -> Pose:
+        """Return the pose of a body in the base frame."""
+        pose = self._world_pose(body)
+        return pose if self._base_is_world else self._base_inverse @ pose
+
+    def _world_pose(self, body: int) -> Pose:
+        return Pose(self._data.xpos[body], self._data.xquat[body][_XYZW])
 
     def render(self, camera: str) -> NDArray[np.uint8]:
         """Return the picture of a camera, RGB uint8, shape (height, width, 3).
@@ -256,7 +282,7 @@ class World:
 
     def truth(self) -> Truth:
         """Return the ground truth of the present state."""
-        poses = tuple(self._base_inverse @ self._body_pose(body) for body in self._objects)
+        poses = tuple(self._pose(body) for body in self._objects)
         held = self._held()
         floor = self.robot.bin.centre[2]
         height = float("nan") if held is None else float(poses[held].position[2]) - floor
