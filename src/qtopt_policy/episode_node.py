@@ -1,6 +1,8 @@
 """The loop of an episode on topics: messages into EpisodeRunner, events out, the policy in a thread."""
 
+import math
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -66,6 +68,7 @@ class EpisodeNode(BaseNode):
         self._gripper_closed = False
         self._wished: bool | None = None
         self._refused = 0
+        self._latency = math.nan  # of the step that runs
         self._latencies = {name: Latencies() for name in ("image_to_wish", "decision", "image_age")}
 
     def setup(self) -> None:
@@ -77,8 +80,8 @@ class EpisodeNode(BaseNode):
             raise UnknownNameError("camera", name, self.robot.cameras)
         camera = self.robot.cameras[name]
         pose = camera_pose(expand(self.robot.urdf, self.robot.xacro_args), self.robot, camera)
-        view = View(self.mdp.image_size, camera.crop, self.robot.bin.centre[2])
-        self.runner = EpisodeRunner(self.mdp, self.robot, view)
+        self.view = View(self.mdp.image_size, camera.crop, self.robot.bin.centre[2])
+        self.runner = EpisodeRunner(self.mdp, self.robot, self.view)
         self.out = PolicyPublisher(self, self.robot.base_frame, self.mdp.action_frame, camera.frame)
         self.camera = CameraInput(self, camera, pose, self._image_arrived, self._take_frame)
         self.create_subscription(JointState, topics.JOINT_STATES, self._on_joints, STREAM_QOS)
@@ -175,7 +178,7 @@ class EpisodeNode(BaseNode):
         elif isinstance(event, Chosen):
             self._chosen(event)
         elif isinstance(event, StepEnded):
-            self.out.step(event.record)
+            self.out.step(replace(event.record, latency=self._latency))
         elif isinstance(event, Ended):
             self._ended(event)
         elif isinstance(event, Refused):
@@ -210,7 +213,8 @@ class EpisodeNode(BaseNode):
         wish = self.runner.wish
         if wish is not None:
             self.out.wish(wish)
-            self._latencies["image_to_wish"].add(time.monotonic() - chosen.ask.arrival)
+            self._latency = time.monotonic() - chosen.ask.arrival
+            self._latencies["image_to_wish"].add(self._latency)
         self._latencies["image_age"].add(self.now() - chosen.ask.observation.stamp)
         self.out.action(chosen)
         if chosen.ask.index == 0:

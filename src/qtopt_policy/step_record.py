@@ -1,6 +1,7 @@
 """What is known about one ended step: what policy_node publishes, bags keep and GraspEnv reports."""
 
 import json
+import math
 from dataclasses import dataclass
 
 from qtopt_policy.config import to_mapping
@@ -30,6 +31,7 @@ class StepRecord:
     q: float
     is_terminal: bool
     policy: str
+    latency: float = math.nan
 
 
 def encode_step(step: StepRecord) -> dict[str, str]:

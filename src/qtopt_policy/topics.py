@@ -70,6 +70,7 @@ STEP_KEYS = (
     "q",  # or nan
     "is_terminal",  # 0 or 1
     "policy",  # name of the policy that decided
+    "latency",  # wall time from the image's arrival to the published wish [s], or nan
 )
 
 # Keys of one message on EPISODE (policy_node; all strings, "" while unknown).

@@ -15,7 +15,8 @@ from qtopt_policy.step_record import StepRecord as StepRecord
 from qtopt_policy.step_record import encode_step as encode_step
 from qtopt_policy.topics import OUTCOME_KEYS, STEP_KEYS
 
-NUMBERS = ("image_stamp", "height_to_bottom", "aperture", "duration", "q")
+NUMBERS = ("image_stamp", "height_to_bottom", "aperture", "duration", "q", "latency")
+MAY_BE_NAN = ("q", "latency")
 VECTORS = {"tool_pose": 7, "asked": 8, "executed": 8}
 FLAGS = ("gripper_closed", "altered", "contact", "is_terminal")
 
@@ -24,7 +25,7 @@ def decode_step(values: Mapping[str, str]) -> StepRecord:
     """Read a step record.
 
     Raises:
-        BagError: a key is missing, or a value is not of its type, not finite (only q may be NaN) or not in
+        BagError: a key is missing, or a value is not of its type, not finite (MAY_BE_NAN may be) or not in
             its range; the message names the key and the value.
     """
     missing = [key for key in STEP_KEYS if key not in values]
@@ -49,7 +50,7 @@ def _number(key: str, text: str) -> float:
         value = float(text)
     except ValueError as error:
         raise BagError(f"step record: {key} is '{text}', expected a number") from error
-    if not np.isfinite(value) and key != "q":
+    if not np.isfinite(value) and key not in MAY_BE_NAN:
         raise BagError(f"step record: {key} is '{text}', expected a finite number")
     return value
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from qtopt_collector.bags import messages
 from qtopt_collector.bags.layout import list_bags
-from qtopt_collector.bags.reader import STAMP_TOLERANCE, Contents, build_episode, open_bag
+from qtopt_collector.bags.reader import STAMP_TOLERANCE, Contents, build_episode, open_bag, read_steps
 from qtopt_collector.bags.schema import DEBUG_IMAGE, SPECS
 from qtopt_collector.episode import Steps
 from qtopt_collector.report.page import page
@@ -30,6 +30,7 @@ def read_recording(path: Path, robot: RobotConfig | None = None) -> Recording:
     """
     contents = open_bag(path)
     episode = build_episode(contents)
+    latency = np.array([step.latency for step in read_steps(contents)])
     return Recording(
         path=path,
         size=sum(file.stat().st_size for file in path.rglob("*") if file.is_file()),
@@ -37,6 +38,7 @@ def read_recording(path: Path, robot: RobotConfig | None = None) -> Recording:
         topics=_topics(contents),
         aperture=_aperture(contents, episode.steps, robot),
         height=_height(contents, episode.steps),
+        latency=latency[np.isfinite(latency)],
         search=_search(contents, episode.steps),
         drop={m.header.frame_id: messages.decode_image(m) for m in contents.decode(topics.DROP_IMAGE)},
     )
