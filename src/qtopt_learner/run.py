@@ -13,6 +13,8 @@ from qtopt_learner.trainer import Trainer
 STATE_FOLDER = "state"
 # Called between steps with the trainer; whatever it does must not change the weights.
 Hook = Callable[[Trainer], None]
+# Called with the step and its numbers whenever they are written.
+LogHook = Callable[[int, dict[str, float]], None]
 
 
 class Run:
@@ -23,6 +25,7 @@ class Run:
         trainer: fresh, with its experience.
         on_step: called after every gradient step (new episodes, evaluations).
         on_checkpoint: called at every checkpoint before the state is saved, e.g. to publish weights.
+        on_log: called with the numbers that are written.
 
     Raises:
         CheckpointError: the folder's checkpoint does not fit; nothing is started anew in its place.
@@ -34,11 +37,13 @@ class Run:
         trainer: Trainer,
         on_step: Hook | None = None,
         on_checkpoint: Hook | None = None,
+        on_log: LogHook | None = None,
     ) -> None:
         self._trainer = trainer
         self._states = folder / STATE_FOLDER
         self._on_step = on_step
         self._on_checkpoint = on_checkpoint
+        self._on_log = on_log
         self._fix_numerics()
         state = latest_state(self._states)
         if state is not None:
@@ -61,13 +66,21 @@ class Run:
         while trainer.step < config.steps:
             averages.add(trainer.advance())
             if trainer.step % config.log_every == 0:
-                self.metrics.write(trainer.step, averages.take() | self._rates(mark))
+                self._log(averages.take() | self._rates(mark))
                 mark = (time.monotonic(), trainer.step, trainer.labels_made)
             if self._on_step is not None:
                 self._on_step(trainer)
             if trainer.step % config.checkpoint_every == 0 or trainer.step == config.steps:
                 self._checkpoint()
         self.metrics.close()
+
+    def _log(self, values: dict[str, float]) -> None:
+        step = self._trainer.step
+        self.metrics.write(step, values)
+        for name, batch in self._trainer.last.items():
+            self.metrics.histogram(step, f"{name}_values", batch)
+        if self._on_log is not None:
+            self._on_log(step, values)
 
     def _rates(self, mark: tuple[float, int, int]) -> dict[str, float]:
         trainer = self._trainer

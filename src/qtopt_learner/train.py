@@ -1,217 +1,22 @@
-"""Training in simulation or from bags: offline data, actors beside the learner, weights for both.
+"""Training in simulation or from bags, with a progress bar: offline data, actors beside the learner."""
 
-A run's folder holds
-
-    run.json            what was asked for
-    state/              checkpoints of the training itself (run_state.py)
-    weights/            policy checkpoints: newest.safetensors, which actors follow, and one per checkpoint
-    episodes/           what the actors have played (store.py)
-    replay/             the memory-mapped replays, a cache of the above and of the offline data
-    metrics.csv, tensorboard/
-
-and starting the same run again goes on where it was.
-"""
-
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from qtopt_collector.episode import EpisodeInfo
-from qtopt_learner.actor import ActorConfig
-from qtopt_learner.crew import Crew, crew_configs
-from qtopt_learner.intake import Intake
-from qtopt_learner.replay import Replay, capacity_of
-from qtopt_learner.rows import Layout
+from qtopt_learner.learner import NEWEST, Learner
 from qtopt_learner.run import Run
-from qtopt_learner.train_config import TrainConfig
-from qtopt_learner.trainer import Experience, Trainer
-from qtopt_policy.checkpoint import describe, save_checkpoint
-from qtopt_policy.config import load_config, to_mapping
-from qtopt_policy.errors import ConfigError
-from qtopt_policy.mdp import MdpConfig
-from qtopt_policy.networks.registry import make_network
-from qtopt_policy.robot import RobotConfig, load_robot
-from qtopt_policy.share import resolve
+from qtopt_learner.run_config import RunConfig
+from qtopt_learner.trainer import Trainer
 
-NEWEST = "newest.safetensors"
-# Scenes of the actors start here, apart from those of scripted collections; seeds of runs lie this far apart.
-ONLINE_SEEDS = 100_000_000
-
-
-@dataclass(frozen=True)
-class OnlineConfig:
-    """Actors that play with the newest weights while the learner trains.
-
-    Attributes:
-        actors: processes; 0 trains from what there is.
-        start: gradient step from which they play: before, the policy knows nothing.
-        epsilon, noise, explore: see ActorConfig.
-        per_shard: episodes per file.
-        publish_every: gradient steps between new weights.
-        intake_every: gradient steps between looks for new episodes.
-    """
-
-    actors: int = 0
-    start: int = 500
-    epsilon: float = 0.2
-    noise: float = 0.1
-    explore: float = 0.7
-    per_shard: int = 4
-    publish_every: int = 200
-    intake_every: int = 20
-
-
-@dataclass(frozen=True)
-class RunConfig:
-    """A training run from start to end.
-
-    Attributes:
-        out: folder of the run.
-        data: episode stores and bags to learn from, offline.
-        train: how to learn.
-        online: actors beside the learner.
-        robot, mdp, benchmark: files; see config/.
-        camera: name of the camera of the data and the actors.
-    """
-
-    out: Path
-    data: tuple[Path, ...] = ()
-    train: TrainConfig = field(default_factory=TrainConfig)
-    online: OnlineConfig = field(default_factory=OnlineConfig)
-    robot: Path = Path("config/robots/sim.yaml")
-    mdp: Path = Path("config/mdp.yaml")
-    benchmark: Path = Path("config/benchmark_v1.yaml")
-    camera: str = "wrist"
-
-    def __post_init__(self) -> None:
-        if not self.data and self.online.actors == 0:
-            raise ConfigError("nothing to learn from: give data or actors")
-        if self.train.deterministic and self.online.actors:
-            raise ConfigError("deterministic training has a frozen list of data: it takes no actors")
-
-
-class Learner:
-    """Everything of one run in this process: replays, trainer, intake of new episodes, published weights.
-
-    Args:
-        config: of the run.
-        console: for what is worth a line.
-
-    Attributes:
-        trainer: the network in training.
-    """
-
-    def __init__(self, config: RunConfig, console: Console) -> None:
-        self._config = config
-        self._console = console
-        self._mdp = load_config(resolve(config.mdp), MdpConfig)
-        self._robot: RobotConfig = load_robot(resolve(config.robot))
-        self._layout = Layout.of(self._mdp.action_spec(), self._mdp.observation_spec())
-        self._weights = config.out / "weights"
-        self.episodes = config.out / "episodes"
-        self._write_config()
-        offline, self._offline = self._replay("offline")
-        online, self._online = self._replay("online")
-        self._read_offline(frozen=config.train.deterministic and len(offline) > 0)
-        self.episodes.mkdir(exist_ok=True)
-        self._online.take_all([self.episodes])
-        self._outcomes: list[EpisodeInfo] = []
-        self.trainer = self._make_trainer(Experience(offline, online))
-        self.crew: Crew | None = None
-
-    def _write_config(self) -> None:
-        self._config.out.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(to_mapping(self._config), indent=1)
-        (self._config.out / "run.json").write_text(text + "\n")
-
-    def _replay(self, name: str) -> tuple[Replay, Intake]:
-        folder = self._config.out / "replay" / name
-        capacity = capacity_of(self._layout, self._config.train.replay_gb)
-        replay = Replay(self._layout, capacity, folder)
-        return replay, Intake(replay, self._mdp, self._robot.gripper.max_aperture, folder)
-
-    def _read_offline(self, frozen: bool) -> None:
-        if frozen:
-            return
-        rows = self._offline.take_all(self._config.data)
-        self._console.print(f"offline data: {rows} new rows, {len(self._offline.outcomes)} new episodes")
-        for name, reason in self._offline.refused.items():
-            self._console.print(f"[yellow]not used[/] {name}: {reason}", soft_wrap=True)
-
-    def _make_trainer(self, experience: Experience) -> Trainer:
-        config, mdp = self._config.train, self._mdp
-        specs = mdp.action_spec(), mdp.observation_spec()
-        return Trainer(
-            lambda: make_network(config.network, *specs, config.network_config),
-            config,
-            experience,
-            mdp.discount,
-        )
-
-    def publish(self, *names: str) -> str:
-        """Write target 1, the network that acts, as policy checkpoints; return the digest."""
-        cameras = self._offline.cameras + self._online.cameras
-        trainer = self.trainer
-        info = describe(trainer.targets.first, self._mdp, self._robot, cameras, trainer.step)
-        digests = [save_checkpoint(self._weights / name, trainer.targets.first, info) for name in names]
-        return digests[-1]
-
-    def on_checkpoint(self, trainer: Trainer) -> None:
-        """Keep the weights of this step."""
-        if self._offline.cameras or self._online.cameras:
-            self.publish(f"step-{trainer.step:09d}.safetensors", NEWEST)
-
-    def on_step(self, trainer: Trainer, run: Run) -> None:
-        """Publish weights, start and watch actors, take in what they have played."""
-        online = self._config.online
-        if trainer.step % online.publish_every == 0:
-            self.publish(NEWEST)
-        if online.actors and self.crew is None and trainer.step >= online.start:
-            self.publish(NEWEST)
-            self.crew = Crew(crew_configs(self.actor_config(), online.actors))
-        if self.crew is not None and trainer.step % online.intake_every == 0:
-            for line in self.crew.watch():
-                self._console.print(f"[yellow]{line}[/]")
-            self._online.take_all([self.episodes])
-            self._report(trainer.step, run)
-
-    def actor_config(self) -> ActorConfig:
-        """Return what the actors do."""
-        config, online = self._config, self._config.online
-        return ActorConfig(
-            store=self.episodes,
-            prefix="own",
-            policy="cem",
-            weights=self._weights / NEWEST,
-            epsilon=online.epsilon,
-            noise=online.noise,
-            explore=online.explore,
-            first_seed=ONLINE_SEEDS * (1 + config.train.seed % 10),
-            per_shard=online.per_shard,
-            camera=config.camera,
-            mdp=config.mdp,
-            benchmark=config.benchmark,
-        )
-
-    def _report(self, step: int, run: Run) -> None:
-        self._outcomes.extend(self._online.outcomes)
-        self._online.outcomes.clear()
-        if len(self._outcomes) >= 50:
-            run.metrics.write(step, success_rates(self._outcomes))
-            self._outcomes.clear()
-
-
-def success_rates(outcomes: Sequence[EpisodeInfo]) -> dict[str, float]:
-    """Return the success rate and the number of episodes by policy."""
-    values: dict[str, float] = {}
-    for policy in sorted({info.policy for info in outcomes}):
-        own = [info for info in outcomes if info.policy == policy]
-        values[f"success/{policy}"] = sum(bool(info.success) for info in own) / len(own)
-        values[f"episodes/{policy}"] = float(len(own))
-    return values
+COLUMNS = (
+    TextColumn("{task.description}"),
+    BarColumn(bar_width=20),
+    MofNCompleteColumn(),
+    TimeRemainingColumn(),
+    TextColumn("{task.fields[numbers]}"),
+)
 
 
 def train(config: RunConfig, console: Console | None = None) -> Path:
@@ -221,21 +26,32 @@ def train(config: RunConfig, console: Console | None = None) -> Path:
         ConfigError: the configuration or the data cannot be used.
         CheckpointError: the folder holds a run that this one cannot go on with.
     """
-    learner = Learner(config, console or Console())
+    console = console or Console()
+    learner = Learner(config, console)
     run: Run
 
     def on_step(trainer: Trainer) -> None:
         learner.on_step(trainer, run)
 
-    run = Run(config.out, learner.trainer, on_step, learner.on_checkpoint)
-    try:
-        run.go()
-    finally:
-        if learner.crew is not None:
-            learner.crew.stop()
+    with Progress(*COLUMNS, console=console) as progress:
+        task = progress.add_task("training", total=config.train.steps, numbers="")
+
+        def on_log(step: int, values: dict[str, float]) -> None:
+            progress.update(task, completed=step, numbers=_line(values))
+
+        run = Run(config.out, learner.trainer, on_step, learner.on_checkpoint, on_log)
+        progress.update(task, completed=learner.trainer.step)
+        try:
+            run.go()
+        finally:
+            if learner.crew is not None:
+                learner.crew.stop()
     return config.out / "weights" / NEWEST
 
 
-def with_seed(config: RunConfig, seed: int) -> RunConfig:
-    """Return the same run with another training seed, in a folder of its own."""
-    return replace(config, out=config.out / f"seed{seed}", train=replace(config.train, seed=seed))
+def _line(values: dict[str, float]) -> str:
+    rows = values["rows_offline"] + values["rows_online"]
+    return (
+        f"loss {values['loss']:.3f} q {values['q']:.3f} error {values['td_error']:.3f} "
+        f"own {values['online_share']:.0%} of {rows:.0f} rows, {values['steps_per_second']:.1f} steps/s"
+    )

@@ -53,6 +53,13 @@ class Trainer:
         config: of the run.
         experience: to learn from; may grow while training.
         discount: gamma.
+
+    Attributes:
+        network: that is trained.
+        targets: target 1 acts, both make labels.
+        step: gradient steps made.
+        labels_made: labels made.
+        last: Q and label of each transition of the last batch.
     """
 
     def __init__(
@@ -74,6 +81,7 @@ class Trainer:
         self.step = 0
         self.labels_made = 0
         self.labels_due = 0.0
+        self.last: dict[str, Tensor] = {}
         self._loss = make_loss(config.loss)
         self._labeller = Labeller(self.targets, config.labels, discount, self.device)
 
@@ -128,6 +136,7 @@ class Trainer:
         self._schedule()
         self.optimiser.step()
         q = logits.detach().sigmoid()
+        self.last = {"q": q, "label": bounded}
         return {
             "loss": loss.detach(),
             "q": q.mean(),

@@ -10,11 +10,13 @@ from rich.console import Console
 
 from qtopt_collector.episode import EpisodeInfo
 from qtopt_learner.labels import LabelConfig
+from qtopt_learner.learner import NEWEST, Learner, success_rates
 from qtopt_learner.metrics import CSV_FILE, read_metrics
 from qtopt_learner.mixture import MixConfig
+from qtopt_learner.run_config import OnlineConfig, RunConfig, with_seed
 from qtopt_learner.run_state import latest_state
 from qtopt_learner.store import StoreWriter, read_store
-from qtopt_learner.train import NEWEST, Learner, OnlineConfig, RunConfig, success_rates, train, with_seed
+from qtopt_learner.train import train
 from qtopt_learner.train_config import TrainConfig
 from qtopt_policy.checkpoint import load_checkpoint
 from qtopt_policy.errors import CheckpointError, ConfigError

@@ -1,0 +1,161 @@
+"""One learner with its data, its actors and the weights that it publishes.
+
+A run's folder holds
+
+    run.json            what was asked for
+    state/              checkpoints of the training itself (run_state.py)
+    weights/            policy checkpoints: newest.safetensors, which actors follow, and one per checkpoint
+    episodes/           what the actors have played (store.py)
+    replay/             the memory-mapped replays, a cache of the above and of the offline data
+    metrics.csv, tensorboard/
+
+and starting the same run again goes on where it was.
+"""
+
+import json
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from qtopt_collector.episode import EpisodeInfo
+from qtopt_learner.actor import ActorConfig
+from qtopt_learner.crew import Crew, crew_configs
+from qtopt_learner.intake import Intake
+from qtopt_learner.replay import Replay, capacity_of
+from qtopt_learner.rows import Layout
+from qtopt_learner.run import Run
+from qtopt_learner.run_config import RunConfig
+from qtopt_learner.trainer import Experience, Trainer
+from qtopt_policy.checkpoint import describe, save_checkpoint
+from qtopt_policy.config import load_config, to_mapping
+from qtopt_policy.mdp import MdpConfig
+from qtopt_policy.networks.registry import make_network
+from qtopt_policy.robot import RobotConfig, load_robot
+from qtopt_policy.share import resolve
+
+NEWEST = "newest.safetensors"
+# Scenes of the actors start here, apart from those of scripted collections; seeds of runs lie this far apart.
+ONLINE_SEEDS = 100_000_000
+# Success is written for so many episodes at a time.
+REPORT_EPISODES = 50
+
+
+class Learner:
+    """Everything of one run in this process: replays, trainer, intake of new episodes, published weights.
+
+    Args:
+        config: of the run.
+        console: for what is worth a line.
+
+    Attributes:
+        trainer: the network in training.
+    """
+
+    def __init__(self, config: RunConfig, console: Console) -> None:
+        self._config = config
+        self._console = console
+        self._mdp = load_config(resolve(config.mdp), MdpConfig)
+        self._robot: RobotConfig = load_robot(resolve(config.robot))
+        self._layout = Layout.of(self._mdp.action_spec(), self._mdp.observation_spec())
+        self._weights = config.out / "weights"
+        self.episodes = config.out / "episodes"
+        self._write_config()
+        offline, self._offline = self._replay("offline")
+        online, self._online = self._replay("online")
+        self._read_offline(frozen=config.train.deterministic and len(offline) > 0)
+        self.episodes.mkdir(exist_ok=True)
+        self._online.take_all([self.episodes])
+        self._outcomes: list[EpisodeInfo] = []
+        self.trainer = self._make_trainer(Experience(offline, online))
+        self.crew: Crew | None = None
+
+    def _write_config(self) -> None:
+        self._config.out.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(to_mapping(self._config), indent=1)
+        (self._config.out / "run.json").write_text(text + "\n")
+
+    def _replay(self, name: str) -> tuple[Replay, Intake]:
+        folder = self._config.out / "replay" / name
+        capacity = capacity_of(self._layout, self._config.train.replay_gb)
+        replay = Replay(self._layout, capacity, folder)
+        return replay, Intake(replay, self._mdp, self._robot.gripper.max_aperture, folder)
+
+    def _read_offline(self, frozen: bool) -> None:
+        if frozen:
+            return
+        rows = self._offline.take_all(self._config.data)
+        self._console.print(f"offline data: {rows} new rows, {len(self._offline.outcomes)} new episodes")
+        for name, reason in self._offline.refused.items():
+            self._console.print(f"[yellow]not used[/] {name}: {reason}", soft_wrap=True)
+
+    def _make_trainer(self, experience: Experience) -> Trainer:
+        config, mdp = self._config.train, self._mdp
+        specs = mdp.action_spec(), mdp.observation_spec()
+        return Trainer(
+            lambda: make_network(config.network, *specs, config.network_config),
+            config,
+            experience,
+            mdp.discount,
+        )
+
+    def publish(self, *names: str) -> str:
+        """Write target 1, the network that acts, as policy checkpoints; return the digest."""
+        cameras = self._offline.cameras + self._online.cameras
+        trainer = self.trainer
+        info = describe(trainer.targets.first, self._mdp, self._robot, cameras, trainer.step)
+        digests = [save_checkpoint(self._weights / name, trainer.targets.first, info) for name in names]
+        return digests[-1]
+
+    def on_checkpoint(self, trainer: Trainer) -> None:
+        """Keep the weights of this step."""
+        if self._offline.cameras or self._online.cameras:
+            self.publish(f"step-{trainer.step:09d}.safetensors", NEWEST)
+
+    def on_step(self, trainer: Trainer, run: Run) -> None:
+        """Publish weights, start and watch actors, take in what they have played."""
+        online = self._config.online
+        if trainer.step % online.publish_every == 0:
+            self.publish(NEWEST)
+        if online.actors and self.crew is None and trainer.step >= online.start:
+            self.publish(NEWEST)
+            self.crew = Crew(crew_configs(self.actor_config(), online.actors))
+        if self.crew is not None and trainer.step % online.intake_every == 0:
+            for line in self.crew.watch():
+                self._console.print(f"[yellow]{line}[/]")
+            self._online.take_all([self.episodes])
+            self._report(trainer.step, run)
+
+    def actor_config(self) -> ActorConfig:
+        """Return what the actors do."""
+        config, online = self._config, self._config.online
+        return ActorConfig(
+            store=self.episodes,
+            prefix="own",
+            policy="cem",
+            weights=self._weights / NEWEST,
+            epsilon=online.epsilon,
+            noise=online.noise,
+            explore=online.explore,
+            first_seed=ONLINE_SEEDS * (1 + config.train.seed % 10),
+            per_shard=online.per_shard,
+            camera=config.camera,
+            mdp=config.mdp,
+            benchmark=config.benchmark,
+        )
+
+    def _report(self, step: int, run: Run) -> None:
+        self._outcomes.extend(self._online.outcomes)
+        self._online.outcomes.clear()
+        if len(self._outcomes) >= REPORT_EPISODES:
+            run.metrics.write(step, success_rates(self._outcomes))
+            self._outcomes.clear()
+
+
+def success_rates(outcomes: Sequence[EpisodeInfo]) -> dict[str, float]:
+    """Return the success rate and the number of episodes by policy."""
+    values: dict[str, float] = {}
+    for policy in sorted({info.policy for info in outcomes}):
+        own = [info for info in outcomes if info.policy == policy]
+        values[f"success/{policy}"] = sum(bool(info.success) for info in own) / len(own)
+        values[f"episodes/{policy}"] = float(len(own))
+    return values

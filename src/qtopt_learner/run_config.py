@@ -1,0 +1,64 @@
+"""What a training run is told: data, actors, robot, task, and how to learn."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from qtopt_learner.train_config import TrainConfig
+from qtopt_policy.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class OnlineConfig:
+    """Actors that play with the newest weights while the learner trains.
+
+    Attributes:
+        actors: processes; 0 trains from what there is.
+        start: gradient step from which they play: before, the policy knows nothing.
+        epsilon, noise, explore: see ActorConfig.
+        per_shard: episodes per file.
+        publish_every: gradient steps between new weights.
+        intake_every: gradient steps between looks for new episodes.
+    """
+
+    actors: int = 0
+    start: int = 500
+    epsilon: float = 0.2
+    noise: float = 0.1
+    explore: float = 0.7
+    per_shard: int = 4
+    publish_every: int = 200
+    intake_every: int = 20
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """A training run from start to end.
+
+    Attributes:
+        out: folder of the run.
+        data: episode stores and bags to learn from, offline.
+        train: how to learn.
+        online: actors beside the learner.
+        robot, mdp, benchmark: files; see config/.
+        camera: name of the camera of the data and the actors.
+    """
+
+    out: Path
+    data: tuple[Path, ...] = ()
+    train: TrainConfig = field(default_factory=TrainConfig)
+    online: OnlineConfig = field(default_factory=OnlineConfig)
+    robot: Path = Path("config/robots/sim.yaml")
+    mdp: Path = Path("config/mdp.yaml")
+    benchmark: Path = Path("config/benchmark_v1.yaml")
+    camera: str = "wrist"
+
+    def __post_init__(self) -> None:
+        if not self.data and self.online.actors == 0:
+            raise ConfigError("nothing to learn from: give data or actors")
+        if self.train.deterministic and self.online.actors:
+            raise ConfigError("deterministic training has a frozen list of data: it takes no actors")
+
+
+def with_seed(config: RunConfig, seed: int) -> RunConfig:
+    """Return the same run with another training seed, in a folder of its own."""
+    return replace(config, out=config.out / f"seed{seed}", train=replace(config.train, seed=seed))
