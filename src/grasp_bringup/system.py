@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from qtopt_collector.switching import AUTO
 from qtopt_policy.errors import ConfigError, UnknownNameError
 from qtopt_policy.share import PACKAGE
 
@@ -66,15 +67,23 @@ class SystemOptions:
     arm: str = field(default="embedded", metadata=_about("executor of arm motion", EXECUTORS))
     camera: str = field(default="wrist", metadata=_about("the camera that the policy looks through", CAMERAS))
     policy: str = field(
-        default="scripted", metadata=_about("policy that picks the moves: random, scripted, cem, ...")
+        default="scripted",
+        metadata=_about(
+            "policy that picks the moves: random, scripted, cem, ...; auto: scripted, and every fifth episode "
+            "cem until it is better"
+        ),
     )
     checkpoint: Path | None = field(default=None, metadata=_about("weights, for the policies that need them"))
+    allow_untrained: bool = field(
+        default=False, metadata=_about("let weights drive that no training has touched (simulation)")
+    )
     epsilon: float = field(default=0.0, metadata=_about("share of random actions, 0 to 1"))
     bags: Path = field(default=Path("bags"), metadata=_about("folder for the episodes, one bag each"))
     episodes: int = field(default=10, metadata=_about("episodes to collect; then everything ends"))
     split: str = field(default="train", metadata=_about("family of simulated scenes", SPLITS))
     seed: int = field(default=1, metadata=_about("seed of the first scene; each further episode adds one"))
     rtf: float = field(default=1.0, metadata=_about("simulated seconds per second on the wall, at most"))
+    benchmark: str = field(default="", metadata=_about("digest of the benchmark, to be recorded in the bags"))
     headless: bool = field(
         default=True, metadata=_about("false opens a window with the policy's candidates (needs image_view)")
     )
@@ -124,7 +133,8 @@ def cell_nodes(options: SystemOptions, consumers: tuple[str, ...] = LOCKSTEP[:3]
 def system_nodes(options: SystemOptions) -> tuple[NodeSpec, ...]:
     """Return all nodes in the order in which they start; they stop in the opposite one."""
     policy: dict[str, Parameter] = {
-        "policy.name": options.policy,
+        "policy.name": "scripted" if options.policy == AUTO else options.policy,
+        "allow_untrained": options.allow_untrained,
         "policy.epsilon": options.epsilon,
         "checkpoint": _text(options.checkpoint),
         "seed": options.seed,
@@ -137,6 +147,7 @@ def system_nodes(options: SystemOptions) -> tuple[NodeSpec, ...]:
         "epsilon": options.epsilon,
         "seed": options.seed,
         "split": options.split,
+        "benchmark": options.benchmark,
         "exit_when_done": True,
     }
     nodes = (
