@@ -20,6 +20,9 @@ RequestKind = Literal["own", "reset", "prepare", "run", "cancel"]
 Value = str | int | float
 
 ANSWER_TIMEOUT = 30.0  # [s] of steady time
+# A refusal is asked about again for so long [s, steady]: the other node may still be starting or ending.
+REFUSAL_PATIENCE = 5.0
+REFUSAL_PAUSE = 0.2
 
 
 class Aborted(Exception):  # noqa: N818 (an outcome of an episode, not an error)
@@ -71,10 +74,11 @@ class Cell:
         effort: magnitude of the grip force [N], None where the driver reports none.
         gripper_closed: last command to the gripper, None before the first.
         arm: values of arm/state.
-        episode: values of policy/episode.
+        episode: values of policy/episode, with `detail` for people.
         truth: values of sim/truth, with `stamp` [s].
         silent: watched nodes whose heartbeat has stopped or never came.
         picture: latest image, None before the first.
+        picture_wanted: whether images are to be decoded into `picture` now.
         requests: not yet taken by the node.
     """
 
@@ -88,6 +92,7 @@ class Cell:
         self.truth: dict[str, str] = {}
         self.silent: tuple[str, ...] = ()
         self.picture: Picture | None = None
+        self.picture_wanted = False
         self.requests: list[Request] = []
 
     def measurement(self) -> Measurement | None:
@@ -124,13 +129,29 @@ class Cell:
         stopped: EndReason = "operator" if by_hand else "watchdog"
         raise Aborted("node_died" if self.silent else stopped, obstacle)
 
+    def hear_episode(self, values: Mapping[str, str]) -> None:
+        """Take a message of policy/episode; what an earlier one of the same episode said stays known."""
+        same = values.get("episode_id") == self.episode.get("episode_id")
+        known = self.episode if same else {}
+        self.episode = known | {key: value for key, value in values.items() if value}
+
     def ask(self, kind: RequestKind, **values: Value) -> Script:
-        """Ask another node and wait until it has done so.
+        """Ask another node, more than once if need be, until it has done so.
 
         Raises:
-            Aborted: it does not answer, or something `require`d fails meanwhile.
-            QtoptError: it refuses: something is configured wrong, and asking again would not help.
+            Aborted: it does not answer, or `require` fails meanwhile.
+            QtoptError: it keeps refusing: something is configured wrong.
         """
+        patience = self.steady + REFUSAL_PATIENCE
+        while not (reply := (yield from self._request(kind, values))).done:
+            if self.steady > patience:
+                raise QtoptError(f"'{kind}' {dict(values)} was refused: {reply.message}")
+            again = self.steady + REFUSAL_PAUSE
+            while self.steady < again:
+                yield
+                self.require()
+
+    def _request(self, kind: RequestKind, values: Mapping[str, Value]) -> Generator[None, None, Reply]:
         request = Request(kind, values)
         self.requests.append(request)
         end = self.steady + ANSWER_TIMEOUT
@@ -139,8 +160,7 @@ class Cell:
             self.require()
             if self.steady > end:
                 raise Aborted("node_died", f"no answer to '{kind}' within {ANSWER_TIMEOUT} s")
-        if not request.reply.done:
-            raise QtoptError(f"'{kind}' {dict(values)} was refused: {request.reply.message}")
+        return request.reply
 
     def urge(self, kind: RequestKind, patience: float, **values: Value) -> Script:
         """Ask another node, dead or alive; wait for an answer for `patience` [s], whatever it is."""

@@ -33,6 +33,7 @@ SETTLE_TIME = 1.0  # [s] for fingers that open and objects that fall
 CLOSE_TIME = 0.8  # [s]
 LATE_STEPS = 2.0  # [s] in which the last step records may arrive after the end of the episode
 ABORT_PATIENCE = 2.0  # [s] of steady time for answers while something is wrong
+MAX_IN_VAIN = 3  # episodes in a row without a step after which something must be wrong
 RETRY_TIME = 1.0  # [s] of steady time between two tries to get ready
 
 
@@ -77,7 +78,7 @@ class Collector:
         phase: what it is doing, for people.
         finished: whether it is through, well or not.
         failure: why it gave up, "" where it did not.
-        collected: episodes done, aborted ones included.
+        collected: episodes with at least one step, aborted ones included.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class Collector:
         self._plan, self._recorder = plan, recorder
         self._motions = Motions(robot, mdp, self.cell)
         self._outcomes: list[dict[str, str]] = []
+        self._pictures: list[object] = []
         self._info: EpisodeInfo | None = None
         self._script = self._collect()
 
@@ -109,6 +111,11 @@ class Collector:
         """Return the values of collector/outcome of episodes that ended since the last call."""
         outcomes, self._outcomes = self._outcomes, []
         return outcomes
+
+    def take_pictures(self) -> list[object]:
+        """Return the images of the drop taken since the last call, as rosbags' CompressedImage."""
+        pictures, self._pictures = self._pictures, []
+        return pictures
 
     def tick(self, now: float, steady: float) -> None:
         """Go on at ROS time `now` and steady time `steady` [s]; call it at 20 Hz or faster."""
@@ -144,10 +151,15 @@ class Collector:
         yield from self._wait_until_free()
         # An episode that an earlier collector left running would fight for the arm.
         yield from self.cell.urge("cancel", ABORT_PATIENCE)
-        for number in range(self._config.episodes):
-            yield from self._get_ready(self._config.seed + number)
-            yield from self._episode(self._config.seed + number)
-            self.collected += 1
+        in_vain = 0
+        while self.collected < self._config.episodes:
+            seed = self._config.seed + self.collected
+            yield from self._get_ready(seed)
+            had_steps = yield from self._episode(seed)
+            self.collected += had_steps
+            in_vain = 0 if had_steps else in_vain + 1
+            if in_vain == MAX_IN_VAIN:
+                raise QtoptError(f"{in_vain} episodes in a row ended before their first step: {self.phase}")
         yield from self.cell.urge("own", ABORT_PATIENCE, owner="none")
 
     def _get_ready(self, seed: int) -> Script:
@@ -183,7 +195,8 @@ class Collector:
             raise Aborted("error", f"the arm did not get home; its owner is {owner}")
         yield from self._motions.fingers(False, 0.0 if was_open else SETTLE_TIME)
 
-    def _episode(self, seed: int) -> Script:
+    def _episode(self, seed: int) -> Generator[None, None, bool]:
+        """Collect one episode; return whether it had a step, and so left a bag."""
         assignment = self._plan.next()
         self._info = self._information(assignment, seed)
         self._recorder.open(self._info)
@@ -191,9 +204,10 @@ class Collector:
             yield from self._run_policy(self._info, assignment)
             verdict = yield from self._lift_and_judge()
         except Aborted as aborted:
+            had_steps = self._recorder.steps > 0
             self._close_aborted(aborted)
             yield from self._hold()
-            return
+            return had_steps
         extra: dict[str, object] = {"reason": verdict.judgement.reason}
         try:
             test = yield from self._drop(np.random.default_rng(seed))
@@ -202,6 +216,7 @@ class Collector:
             self.phase = f"drop cut short: {aborted}"  # the verdict stands
         self._close(self._judged(verdict), extra)
         self._plan.judged(assignment.policy, verdict.judgement.success)
+        return True
 
     def _run_policy(self, info: EpisodeInfo, assignment: Assignment) -> Script:
         """Let the policy run its episode and wait for its end."""
@@ -248,7 +263,7 @@ class Collector:
             yield
             self.cell.require()
         if reason in ABORTED:
-            raise Aborted(reason, f"the policy ended by {reason}")
+            raise Aborted(reason, f"the policy ended by {reason}: {told.get('detail', '')}")
         if self._recorder.steps != steps:
             raise Aborted("error", f"{steps} steps were made, {self._recorder.steps} recorded")
         self._info = replace(self._known, end_reason=reason)
@@ -282,6 +297,7 @@ class Collector:
         if picture is not None:
             message = messages.compressed_image(picture.image, messages.nanoseconds(picture.stamp), name)
             self._recorder.record_message(topics.DROP_IMAGE, messages.nanoseconds(self.cell.now), message)
+            self._pictures.append(message)
         return picture
 
     def _drop_pose(self, rng: np.random.Generator) -> Pose:

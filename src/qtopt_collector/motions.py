@@ -109,13 +109,17 @@ class Motions:
     def look(self) -> Generator[None, None, Picture | None]:
         """Return an image taken from now on; None where the camera is silent."""
         start = self._cell.now
-        while self._cell.now < start + PICTURE_TIMEOUT:
-            picture = self._cell.picture
-            if picture is not None and picture.stamp > start:
-                return picture
-            yield
-            self._cell.require()
-        return None
+        self._cell.picture_wanted = True
+        try:
+            while self._cell.now < start + PICTURE_TIMEOUT:
+                picture = self._cell.picture
+                if picture is not None and picture.stamp > start:
+                    return picture
+                yield
+                self._cell.require()
+            return None
+        finally:
+            self._cell.picture_wanted = False
 
     def truth(self) -> Generator[None, None, bool | None]:
         """Return a simulator's ground truth of now: is an object lifted? None where there is none."""

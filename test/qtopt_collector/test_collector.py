@@ -146,7 +146,7 @@ def test_a_death_before_the_first_step_leaves_no_bag(tmp_path: Path) -> None:
     cell = CollectorCell(tmp_path, episodes=2)
     cell.at_tick = silence("policy_node", "episode_000001: scripted")
     cell.run()
-    assert [path.name for path in sorted(tmp_path.iterdir())] == ["episode_000002"]
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["episode_000002", "episode_000003"]
     assert (cell.outcomes[0]["end_reason"], cell.outcomes[0]["bag"]) == ("node_died", "")
 
 
@@ -180,6 +180,30 @@ def test_a_policy_that_does_not_end_is_cut_off_by_the_deadline(tmp_path: Path) -
     cell.run()
     assert (cell.outcomes[0]["end_reason"], cell.outcomes[0]["success"]) == ("deadline", "null")
     assert kinds(cell)[-3:] == ["own none", "cancel", "own none"]
+    assert len(read_episode(tmp_path / "episode_000001").steps) == 3
+
+
+def test_a_policy_that_never_does_anything_ends_the_collection(tmp_path: Path) -> None:
+    cell = CollectorCell(tmp_path, episodes=1)
+    cell.idle = True
+    cell.run()
+    assert "3 episodes in a row ended before their first step" in cell.collector.failure
+    assert "the policy took more than 20.0 s" in cell.collector.failure
+    assert len(cell.outcomes) == 3
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_refused_only_at_first_is_asked_for_again(tmp_path: Path) -> None:
+    cell = CollectorCell(tmp_path, episodes=1)
+    cell.refuse = {"run"}
+
+    def look(cell: CollectorCell) -> None:
+        if [kind for kind, _ in cell.requests].count("run") == 3:
+            cell.refuse = set()
+
+    cell.at_tick = look
+    cell.run()
+    assert cell.outcomes[0]["success"] == "true"
 
 
 @pytest.mark.parametrize("reason", ["watchdog", "operator", "error"])
@@ -207,9 +231,9 @@ def test_a_refused_request_ends_the_collection_with_its_reason(tmp_path: Path) -
 def test_a_request_that_nobody_answers_aborts_the_episode(tmp_path: Path) -> None:
     cell = CollectorCell(tmp_path, episodes=1)
     cell.ignore = {"run"}
-    cell.run()
+    cell.run(seconds=400.0)
     assert cell.outcomes[0]["end_reason"] == "node_died"
-    assert "no answer to 'run'" in cell.outcomes[0]["reason"]
+    assert "no answer to 'run'" in cell.collector.failure
 
 
 def test_an_unarmed_robot_is_waited_for(tmp_path: Path) -> None:

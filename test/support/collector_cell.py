@@ -34,7 +34,8 @@ class CollectorCell:
         steps: that the policy makes in each episode.
         reason: for which its episodes end.
         grasp: whether it ends with an object between the fingers.
-        hang: it never ends.
+        hang: it never tells its end.
+        idle: it never does anything.
         refuse: kinds of requests that are refused.
         ignore: kinds of requests that are never answered.
         requests: all that came, as (kind, values).
@@ -54,6 +55,7 @@ class CollectorCell:
         plan = plan or PolicyPlan("scripted", 0.0, checkpoint=False)
         self.collector = Collector(self.robot, MdpConfig(), config, plan, self.recorder)
         self.steps, self.reason, self.grasp, self.hang = 3, "terminate", True, False
+        self.idle = False
         self.refuse: set[str] = set()
         self.ignore: set[str] = set()
         self.requests: list[tuple[str, dict[str, object]]] = []
@@ -103,7 +105,7 @@ class CollectorCell:
         cell.gripper_closed = self.closed
         cell.arm = cell.arm | {"owner": self.owner, "armed": "1"}
         cell.truth = {"lifted": str(int(self.held)), "stamp": str(self.time)}
-        if self.camera_works:
+        if self.camera_works and cell.picture_wanted:
             cell.picture = Picture(self._image(), self.time)
         stamp = messages.nanoseconds(self.time)
         self.recorder.record_message(
@@ -149,7 +151,7 @@ class CollectorCell:
 
     def _run_policy(self) -> None:
         """Half a second after `run`: all messages of an episode at once, then its end."""
-        if not self._running or self.time < self._running + 0.5 or self.hang:
+        if not self._running or self.time < self._running + 0.5 or self.idle:
             return
         self._running = 0.0
         name = str(self._prepared["episode.id"])
@@ -161,12 +163,9 @@ class CollectorCell:
         self.time = float(steps.stamp[-1] + steps.duration[-1])
         self.pose = pointing_down([0.52, -0.03, 0.03], 0.2)
         self.closed, self.held = True, self.grasp
-        self.collector.cell.episode = {
-            "episode_id": name,
-            "state": "ended",
-            "reason": self.reason,
-            "steps": str(self.steps),
-            "policy": f"{self._prepared['policy.name']}",
-            "checkpoint": "",
-            "camera": json.dumps(camera.to_mapping()),
-        }
+        told = {"episode_id": name, "policy": str(self._prepared["policy.name"]), "checkpoint": ""}
+        text = json.dumps(camera.to_mapping())
+        self.collector.cell.hear_episode(told | {"state": "running", "camera": text})
+        if not self.hang:
+            end = {"state": "ended", "reason": self.reason, "steps": str(self.steps), "camera": ""}
+            self.collector.cell.hear_episode(told | end)
