@@ -69,8 +69,8 @@ class SystemOptions:
     policy: str = field(
         default="scripted",
         metadata=_about(
-            "policy that picks the moves: random, scripted, cem, ...; auto: scripted, and every fifth episode "
-            "cem until it is better"
+            "policy that picks the moves: random, scripted, cem, ...; auto: scripted and, every fifth "
+            "episode, cem, until cem is better"
         ),
     )
     checkpoint: Path | None = field(default=None, metadata=_about("weights, for the policies that need them"))
@@ -82,7 +82,7 @@ class SystemOptions:
     episodes: int = field(default=10, metadata=_about("episodes to collect; then everything ends"))
     split: str = field(default="train", metadata=_about("family of simulated scenes", SPLITS))
     seed: int = field(default=1, metadata=_about("seed of the first scene; each further episode adds one"))
-    rtf: float = field(default=1.0, metadata=_about("simulated seconds per second on the wall, at most"))
+    rtf: float = field(default=1.0, metadata=_about("simulated seconds per second, at most; 0: no limit"))
     benchmark: str = field(default="", metadata=_about("digest of the benchmark, to be recorded in the bags"))
     headless: bool = field(
         default=True, metadata=_about("false opens a window with the policy's candidates (needs image_view)")
@@ -99,8 +99,8 @@ class SystemOptions:
         for name, least in (("episodes", 1), ("seed", 0)):
             if getattr(self, name) < least:
                 raise ConfigError(f"{name} {getattr(self, name)}: must be at least {least}")
-        if not self.rtf > 0.0:
-            raise ConfigError(f"rtf {self.rtf}: must be above 0")
+        if not self.rtf >= 0.0:
+            raise ConfigError(f"rtf {self.rtf}: must be 0 (as fast as the nodes keep up) or above")
         if not 0.0 <= self.epsilon <= 1.0:
             raise ConfigError(f"epsilon {self.epsilon}: must be in [0, 1]")
 
@@ -132,29 +132,7 @@ def cell_nodes(options: SystemOptions, consumers: tuple[str, ...] = LOCKSTEP[:3]
 
 def system_nodes(options: SystemOptions) -> tuple[NodeSpec, ...]:
     """Return all nodes in the order in which they start; they stop in the opposite one."""
-    policy: dict[str, Parameter] = {
-        "policy.name": "scripted" if options.policy == AUTO else options.policy,
-        "allow_untrained": options.allow_untrained,
-        "policy.epsilon": options.epsilon,
-        "checkpoint": _text(options.checkpoint),
-        "seed": options.seed,
-    }
-    collector: dict[str, Parameter] = {
-        "bags": str(options.bags.absolute()),
-        "episodes": options.episodes,
-        "policy": options.policy,
-        "checkpoint": _text(options.checkpoint),
-        "epsilon": options.epsilon,
-        "seed": options.seed,
-        "split": options.split,
-        "benchmark": options.benchmark,
-        "exit_when_done": True,
-    }
-    nodes = (
-        *cell_nodes(options, LOCKSTEP),
-        _node(options, "policy_node", policy),
-        _node(options, "collector_node", collector),
-    )
+    nodes = (*cell_nodes(options, LOCKSTEP), _policy(options), _collector(options))
     return nodes if options.headless else (_window(options), *nodes)
 
 
@@ -165,24 +143,53 @@ def _node(
         "use_sim_time": True,
         "real_time_factor": _watchdog_factor(options.rtf),
         "robot": str(options.robot),
-        "mdp": str(options.mdp),
-        "camera": options.camera,
     }
     return NodeSpec(
         PACKAGE, executable, executable, {**common, **(parameters or {})}, namespace=options.namespace
     )
 
 
+def _seeing(options: SystemOptions) -> dict[str, Parameter]:
+    """Return the parameters of the nodes that take images."""
+    return {"mdp": str(options.mdp), "camera": options.camera, "seed": options.seed}
+
+
 def _simulator(options: SystemOptions, consumers: tuple[str, ...]) -> NodeSpec:
     parameters: dict[str, Parameter] = {
+        **_seeing(options),
         "use_sim_time": False,  # it makes the time
         "rtf": options.rtf,
         "lockstep": True,
         "lockstep_consumers": list(consumers),
-        "seed": options.seed,
         "split": options.split,
     }
     return _node(options, "sim_node", parameters)
+
+
+def _policy(options: SystemOptions) -> NodeSpec:
+    parameters: dict[str, Parameter] = {
+        **_seeing(options),
+        "policy.name": "scripted" if options.policy == AUTO else options.policy,
+        "policy.epsilon": options.epsilon,
+        "checkpoint": _text(options.checkpoint),
+        "allow_untrained": options.allow_untrained,
+    }
+    return _node(options, "policy_node", parameters)
+
+
+def _collector(options: SystemOptions) -> NodeSpec:
+    parameters: dict[str, Parameter] = {
+        **_seeing(options),
+        "bags": str(options.bags.absolute()),
+        "episodes": options.episodes,
+        "policy": options.policy,
+        "epsilon": options.epsilon,
+        "checkpoint": _text(options.checkpoint),
+        "split": options.split,
+        "benchmark": options.benchmark,
+        "exit_when_done": True,
+    }
+    return _node(options, "collector_node", parameters)
 
 
 def _window(options: SystemOptions) -> NodeSpec:
@@ -194,9 +201,9 @@ def _watchdog_factor(rtf: float) -> float:
     """Return the real-time factor that watchdogs count on.
 
     A simulation may not reach the factor asked of it, and a watchdog that counts on it all the same fires at
-    a healthy graph. Asked for less than real time, it is always reached.
+    a healthy graph. Less than real time is always reached.
     """
-    return min(rtf, 1.0)
+    return rtf if 0.0 < rtf < 1.0 else 1.0
 
 
 def _text(path: Path | None) -> str:

@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; return the exit status: 0 done, 1 found wanting, 2 an error of ours, 130 Ctrl-C."""
     try:
         command = tyro.cli(
-            Command,  # type: ignore[arg-type]  # a union of subcommands is no class
+            Command,
             prog="qtopt",
             description=DESCRIPTION,
             args=arguments,

@@ -19,18 +19,21 @@ OptionalPath = Annotated[Path | None, conf.arg(metavar="PATH")]
 class DemoConfig:
     """Watch the whole graph grasp: simulator, guard, servo, policy, collector; then a table and a report."""
 
-    episodes: int = 8
-    """Episodes in all; every fourth one is run by an untrained network."""
+    episodes: int = 10
+    """Episodes in all; every fifth one is run by a network that nobody has trained."""
     out: OptionalPath = None
     """Folder for bags, logs and the report; out/demo-<date and time> if not given."""
-    seed: int = 1
-    """Seed of the first scene; each further episode adds one."""
+    seed: OptionalInt = None
+    """Seed of the first scene; each further episode adds one. If not given: the first after those that are
+    kept for evaluation."""
+    split: Literal["train", "test"] = "train"
+    """Scenes to grasp in."""
     real_time_factor: float = 4.0
-    """Speed of the simulation against the clock on the wall."""
+    """Simulated seconds per second on the wall, at most."""
     camera: Literal["wrist", "shoulder"] = "wrist"
     """Camera that the policy looks through."""
     deadline: float = 150.0
-    """Seconds after which no further episode is begun."""
+    """Seconds after which the demo stops, with what it has by then."""
 
     def __post_init__(self) -> None:
         _positive("episodes", self.episodes)
@@ -47,7 +50,8 @@ class CollectConfig:
     bags: Path = Path("bags")
     """Folder of the bags, one folder per episode below it."""
     policy: str = "scripted"
-    """random, scripted, scripted_exact or cem."""
+    """random, scripted, scripted_exact, cem, or auto: scripted and, every fifth episode, cem, until cem is
+    better."""
     checkpoint: OptionalPath = None
     """Weights for cem."""
     allow_untrained: Annotated[bool, conf.FlagCreatePairsOff] = False
@@ -55,11 +59,12 @@ class CollectConfig:
     epsilon: float = 0.0
     """Share of random actions."""
     split: Literal["train", "test"] = "train"
-    """Family of scenes of the simulator."""
-    seed: int = 1
-    """Seed of the first scene; each further episode adds one."""
+    """Scenes to grasp in."""
+    seed: OptionalInt = None
+    """Seed of the first scene; each further episode adds one. If not given: past the seeds that are kept for
+    evaluation and those of the bags that are there."""
     real_time_factor: float = 4.0
-    """Speed of the simulation against the clock on the wall."""
+    """Simulated seconds per second on the wall, at most."""
     camera: Literal["wrist", "shoulder"] = "wrist"
     """Camera that the policy looks through."""
     robot: Path = Path("config/robots/sim.yaml")
@@ -108,7 +113,7 @@ class EvaluateConfig:
     """Another definition of steps, where a policy needs it; may differ only in what is not the task:
     action_frame, image_size, max_skew, step_penalty, discount."""
     real_time_factor: float = 4.0
-    """Speed of the simulation against the clock on the wall (graph only)."""
+    """Simulated seconds per second on the wall, at most (graph only)."""
     out: OptionalPath = None
     """JSON file of all results; out/evaluation-<date and time>.json if not given."""
 

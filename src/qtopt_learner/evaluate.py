@@ -2,14 +2,14 @@
 
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from grasp_bringup.sim.benchmark import load_benchmark
+from grasp_bringup.sim.benchmark import Benchmark, load_benchmark
 from qtopt_collector.report.score import EpisodeResult, Rate
 from qtopt_learner.cli_config import EvaluateConfig
 from qtopt_learner.evaluate_env import ORACLE, EnvPlayers, scene_seeds
@@ -25,13 +25,14 @@ COLUMNS = (
     TextColumn("{task.fields[rate]}"),
     TimeRemainingColumn(),
 )
+Take = Callable[[EpisodeResult], None]
 
 
 def run(config: EvaluateConfig) -> int:
     """Evaluate, print the table, write the file; return 0, or 130 if Ctrl-C cut it short."""
     console = Console()
-    evaluation = evaluate(config, console)
     path = config.out or Path("out") / f"evaluation-{datetime.now():%Y%m%d-%H%M%S}.json"
+    evaluation = evaluate(config, console, path.with_suffix(""))
     write_json(evaluation, path)
     console.print(score_table(f"{config.split} scenes through {config.through}", evaluation.scores))
     for line in end_lines(evaluation.scores):
@@ -43,50 +44,77 @@ def run(config: EvaluateConfig) -> int:
     return 0 if evaluation.complete else 130
 
 
-def evaluate(config: EvaluateConfig, console: Console) -> Evaluation:
+def evaluate(config: EvaluateConfig, console: Console, folder: Path) -> Evaluation:
     """Run all episodes with progress bars; Ctrl-C ends it early and keeps what is done.
+
+    Args:
+        config: what to run.
+        console: for the progress.
+        folder: for bags and logs, where the ROS graph runs.
 
     Raises:
         UnknownNameError: a policy that does not exist.
         ConfigError: more scenes than the benchmark has, or another task than its own.
         CheckpointError: the checkpoint does not fit.
-        WorkerDiedError: a worker process died.
+        WorkerDiedError, NodeDiedError: a worker process or a node died.
     """
     for name in config.policies:
         if name not in (*POLICIES, ORACLE):
             raise UnknownNameError("policy", name, (*POLICIES, ORACLE))
     benchmark = load_benchmark(config.benchmark)
-    seeds = tuple(scene_seeds(benchmark, config.first, config.episodes))
+    seeds = scene_seeds(benchmark, config.first, config.episodes)
     results: list[EpisodeResult] = []
     try:
-        for result in watched(_play(config, seeds), config.policies, len(seeds), console):
-            results.append(result)
+        with Bars(config.policies, len(seeds), console) as bars:
+            _play(config, benchmark, seeds, folder, bars.showing(results.append))
     except KeyboardInterrupt:
         console.print("[yellow]stopped by Ctrl-C; what follows is what was done so far[/]")
     results.sort(key=lambda row: (config.policies.index(row.policy), row.seed))
     command = shlex.join(["qtopt", *sys.argv[1:]])
-    return Evaluation(command, config, benchmark.digest, seeds, tuple(results))
+    return Evaluation(command, config, benchmark.digest, tuple(seeds), tuple(results))
 
 
-def _play(config: EvaluateConfig, seeds: Sequence[int]) -> Iterator[EpisodeResult]:
+def _play(config: EvaluateConfig, benchmark: Benchmark, seeds: range, folder: Path, take: Take) -> None:
     if config.through == "graph":
-        from qtopt_learner.collect import evaluation_episodes
+        from qtopt_learner.evaluate_graph import play_graph
 
-        return evaluation_episodes(config, seeds)
+        play_graph(config, benchmark, seeds, folder, take)
+        return
     jobs = [Job(policy, seed) for policy in config.policies for seed in seeds]
-    return play_all(EnvPlayers(config), jobs, config.workers)
+    for result in play_all(EnvPlayers(config), jobs, config.workers):
+        take(result)
 
 
-def watched(
-    results: Iterator[EpisodeResult], policies: Sequence[str], episodes: int, console: Console
-) -> Iterator[EpisodeResult]:
-    """Pass `results` on, with one progress bar per policy that shows its success rate so far."""
-    counts = dict.fromkeys(policies, Rate(0, 0))
-    with Progress(*COLUMNS, console=console) as progress:
-        tasks = {name: progress.add_task(name, total=episodes, rate="") for name in policies}
-        for result in results:
-            before = counts[result.policy]
-            won = result.truth if result.truth is not None else result.success
-            counts[result.policy] = Rate(before.successes + bool(won), before.trials + 1)
-            progress.update(tasks[result.policy], advance=1, rate=str(counts[result.policy]))
-            yield result
+class Bars:
+    """One progress bar per policy that shows its success rate so far. A context manager.
+
+    Args:
+        policies: names.
+        episodes: expected of each.
+        console: to draw on.
+    """
+
+    def __init__(self, policies: tuple[str, ...], episodes: int, console: Console) -> None:
+        self._progress = Progress(*COLUMNS, console=console)
+        self._rates = dict.fromkeys(policies, Rate(0, 0))
+        self._tasks = {name: self._progress.add_task(name, total=episodes, rate="") for name in policies}
+
+    def __enter__(self) -> "Bars":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def showing(self, take: Take) -> Take:
+        """Return `take`, preceded by a step of the policy's bar."""
+
+        def call(result: EpisodeResult) -> None:
+            won = result.success if result.truth is None else result.truth
+            before = self._rates[result.policy]
+            rate = Rate(before.successes + bool(won), before.trials + 1)
+            self._rates[result.policy] = rate
+            self._progress.update(self._tasks[result.policy], advance=1, rate=str(rate))
+            take(result)
+
+        return call

@@ -1,10 +1,10 @@
 """Evaluation through GraspEnv, short."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -15,6 +15,7 @@ from qtopt_collector.report.score import EpisodeResult
 from qtopt_learner import evaluate
 from qtopt_learner.cli_config import EvaluateConfig
 from qtopt_learner.evaluate_env import scene_seeds, task_mdp
+from qtopt_learner.evaluate_graph import graph_options
 from qtopt_learner.evaluate_jobs import Job
 from qtopt_policy.config import to_mapping
 from qtopt_policy.errors import CheckpointError, ConfigError, UnknownNameError
@@ -29,7 +30,7 @@ def quiet() -> Console:
 
 @pytest.fixture(scope="module")
 def alone() -> tuple[EpisodeResult, ...]:
-    return evaluate.evaluate(CONFIG, quiet()).results
+    return evaluate.evaluate(CONFIG, quiet(), Path()).results
 
 
 def test_every_policy_plays_every_scene(alone: tuple[EpisodeResult, ...]) -> None:
@@ -44,23 +45,24 @@ def test_ground_truth_and_judgement_are_known(alone: tuple[EpisodeResult, ...]) 
 
 @pytest.mark.slow
 def test_numbers_do_not_depend_on_the_workers(alone: tuple[EpisodeResult, ...]) -> None:
-    assert evaluate.evaluate(replace(CONFIG, workers=2), quiet()).results == alone
+    assert evaluate.evaluate(replace(CONFIG, workers=2), quiet(), Path()).results == alone
 
 
 def test_the_oracle_grasps() -> None:
-    found = evaluate.evaluate(EvaluateConfig(policies=("oracle",), episodes=1, workers=1), quiet())
+    found = evaluate.evaluate(EvaluateConfig(policies=("oracle",), episodes=1, workers=1), quiet(), Path())
     assert found.results[0].truth
 
 
 def test_digest_is_the_benchmarks() -> None:
     config = EvaluateConfig(policies=("random",), episodes=1, workers=1)
-    assert evaluate.evaluate(config, quiet()).digest == load_benchmark().digest
+    assert evaluate.evaluate(config, quiet(), Path()).digest == load_benchmark().digest
 
 
 def test_ctrl_c_keeps_what_is_done(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def interrupted(*_: object) -> Iterator[EpisodeResult]:
-        player = make_interrupted()
-        return (player(job) for job in [Job("random", seed) for seed in range(5)])
+    def interrupted(*arguments: Any) -> None:
+        player, take = make_interrupted(), arguments[-1]
+        for seed in range(5):
+            take(player(Job("random", seed)))
 
     monkeypatch.setattr(evaluate, "_play", interrupted)
     config = EvaluateConfig(policies=("random",), episodes=5, out=tmp_path / "r.json")
@@ -72,17 +74,35 @@ def test_ctrl_c_keeps_what_is_done(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 def test_progress_passes_every_result_on() -> None:
     results = [play(Job(policy, seed)) for policy in ("a", "b") for seed in range(3)]
-    assert list(evaluate.watched(iter(results), ("a", "b"), 3, quiet())) == results
+    taken: list[EpisodeResult] = []
+    with evaluate.Bars(("a", "b"), 3, quiet()) as bars:
+        for result in results:
+            bars.showing(taken.append)(result)
+    assert taken == results
 
 
 def test_unknown_policy_is_refused_before_anything_runs() -> None:
     with pytest.raises(UnknownNameError, match="oracle"):
-        evaluate.evaluate(EvaluateConfig(policies=("nope",), episodes=1), quiet())
+        evaluate.evaluate(EvaluateConfig(policies=("nope",), episodes=1), quiet(), Path())
 
 
 def test_cem_without_checkpoint_is_refused() -> None:
     with pytest.raises(CheckpointError, match="checkpoint"):
-        evaluate.evaluate(EvaluateConfig(policies=("cem",), episodes=1, workers=1), quiet())
+        evaluate.evaluate(EvaluateConfig(policies=("cem",), episodes=1, workers=1), quiet(), Path())
+
+
+def test_the_graph_runs_the_benchmarks_task() -> None:
+    benchmark = load_benchmark()
+    config = EvaluateConfig(policies=("scripted",), split="test", through="graph")
+    options = graph_options(config, benchmark, "scripted", range(20, 25), Path("b"))
+    assert (options.seed, options.episodes, options.split) == (20, 5, "test")
+    assert options.benchmark == benchmark.digest
+    assert options.bags == Path("b")
+
+
+def test_the_oracle_cannot_run_over_the_graph() -> None:
+    with pytest.raises(ConfigError, match="through env only"):
+        graph_options(EvaluateConfig(), load_benchmark(), "oracle", range(2), Path())
 
 
 def test_all_scenes_of_the_benchmark_by_default() -> None:

@@ -1,0 +1,70 @@
+"""`qtopt collect`: episodes over the ROS graph into a folder of bags."""
+
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from grasp_bringup.sim.scene import load_scene_config
+from grasp_bringup.system import SystemOptions
+from qtopt_collector.bags import layout
+from qtopt_collector.report.score import scores
+from qtopt_learner.bag_watch import ClosedBag
+from qtopt_learner.cli_config import CollectConfig
+from qtopt_learner.evaluate_results import end_lines, score_table
+from qtopt_learner.graph_run import GraphProgress, run_graph
+
+
+def run(config: CollectConfig) -> int:
+    """Collect and print what came; return 0, or 130 if Ctrl-C cut it short.
+
+    Raises:
+        BagError: the folder for the bags cannot be used.
+        NodeDiedError: a node died; what was collected before is whole.
+    """
+    console = Console()
+    layout.prepare_folder(config.bags)
+    options = system_options(config)
+    logs = Path("out") / f"collect-{now()}" / "logs"
+    last = options.seed + config.episodes - 1
+    console.print(f"scenes    {options.seed} to {last} of split {config.split}")
+    console.print(f"bags      {config.bags}\nlogs      {logs}", soft_wrap=True)
+    bags: list[ClosedBag] = []
+    try:
+        with GraphProgress(console, config.episodes, config.policy) as progress:
+            run_graph(options, logs, progress.showing(bags.append))
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        rows = scores([bag.result(bag.info.policy) for bag in bags])
+        console.print(score_table(f"{len(bags)} episodes", rows), *end_lines(rows), sep="\n")
+    return 0
+
+
+def now() -> str:
+    """Return the local date and time as part of a file's name."""
+    return f"{datetime.now():%Y%m%d-%H%M%S}"
+
+
+def next_seed(bags: Path) -> int:
+    """Return the seed after those kept for evaluation and those of the folder's episodes."""
+    first = load_scene_config().evaluation_seeds
+    return first + (sum(entry.is_dir() for entry in bags.iterdir()) if bags.is_dir() else 0)
+
+
+def system_options(config: CollectConfig) -> SystemOptions:
+    """Return what is to run for a collection."""
+    return SystemOptions(
+        robot=config.robot,
+        mdp=config.mdp,
+        camera=config.camera,
+        policy=config.policy,
+        checkpoint=config.checkpoint,
+        allow_untrained=config.allow_untrained,
+        epsilon=config.epsilon,
+        bags=config.bags,
+        episodes=config.episodes,
+        split=config.split,
+        seed=next_seed(config.bags) if config.seed is None else config.seed,
+        rtf=config.real_time_factor,
+    )
