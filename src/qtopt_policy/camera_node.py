@@ -97,14 +97,22 @@ def rgb_of(message: Image) -> NDArray[np.uint8]:
         ImageError: unknown encoding, zero size, truncated, or values that are not finite.
     """
     check_layout(message.encoding, message.width, message.height, message.step, len(message.data))
-    row = message.width * lookup_encoding(message.encoding).pixel_bytes
-    source = message if message.step == row else _without_padding(message, row)
+    encoding = lookup_encoding(message.encoding)
+    row = message.width * encoding.pixel_bytes
+    plain = message.step == row and not message.is_bigendian
+    source = message if plain else _plain(message, row, np.dtype(encoding.dtype))
     return to_rgb(_BRIDGE.imgmsg_to_cv2(source, desired_encoding="passthrough"), message.encoding)
 
 
-def _without_padding(message: Image, row: int) -> SimpleNamespace:
-    """Return the message with rows of `row` bytes: cv_bridge's Python part does not look at `step`."""
+def _plain(message: Image, row: int, dtype: "np.dtype[np.generic]") -> SimpleNamespace:
+    """Return the message little-endian with rows of `row` bytes.
+
+    cv_bridge's Python part ignores `step`, and fails on `is_bigendian` with NumPy 2.
+    """
     data = np.frombuffer(message.data, dtype=np.uint8)[: message.height * message.step]
     packed = np.ascontiguousarray(data.reshape(message.height, message.step)[:, :row])
-    names = ("height", "width", "encoding", "is_bigendian")
-    return SimpleNamespace(**{name: getattr(message, name) for name in names}, step=row, data=packed.data)
+    if message.is_bigendian:
+        packed = packed.view(dtype).byteswap().view(np.uint8)
+    names = ("height", "width", "encoding")
+    values = {name: getattr(message, name) for name in names}
+    return SimpleNamespace(**values, is_bigendian=False, step=row, data=packed.data)

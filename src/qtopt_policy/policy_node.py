@@ -2,10 +2,12 @@
 
 import json
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
@@ -16,7 +18,11 @@ from qtopt_policy.base_node import ERROR, OK, WARN, spin
 from qtopt_policy.episode_events import EpisodeRequest
 from qtopt_policy.episode_node import EpisodeNode
 from qtopt_policy.errors import ConfigError, QtoptError
+from qtopt_policy.observation import Observation
+from qtopt_policy.policies.base import Policy
+from qtopt_policy.policies.registry import make_policy
 from qtopt_policy.policy_store import PolicySettings, PolicyStore, ReadyPolicy
+from qtopt_policy.preprocess import RobotState, observe
 
 EPISODE_PARAMETERS: dict[str, bool | int | float | str] = {
     "episode.id": "",
@@ -42,15 +48,20 @@ class PolicyNode(EpisodeNode):
     Parameters (ROS), set at the start:
         hot_reload: take up a changed checkpoint between episodes; on a robot only better ones.
         and those of EpisodeNode.
+
+    Args:
+        make: builds policies; tests bring their own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, make: Callable[..., Policy] = make_policy) -> None:
         super().__init__("policy_node")
+        self._make = make
         for name, value in EPISODE_PARAMETERS.items():
             self.declare_parameter(name, value)
         self.declare_parameter("hot_reload", False, ParameterDescriptor(read_only=True))
         self._active = False
         self._preparing: EpisodeRequest | None = None
+        self._warm: Policy | None = None
 
     def setup(self) -> None:
         """Check the parameters of the first episode and offer the services."""
@@ -62,6 +73,7 @@ class PolicyNode(EpisodeNode):
             self.robot.cameras[self.parameter("camera", str)].mount,
             hot_reload=self.parameter("hot_reload", bool),
             must_improve=not self.parameter("use_sim_time", bool),
+            make=self._make,
         )
         self.create_service(Trigger, topics.RUN_EPISODE, self._on_run)
         self.create_service(Trigger, topics.CANCEL_EPISODE, self._on_cancel)
@@ -121,7 +133,7 @@ class PolicyNode(EpisodeNode):
         self._preparing = wanted
         self.out.episode(wanted, "started")
         self._worker.submit(
-            partial(self._prepare, settings, wanted.seed),
+            partial(self._prepare, settings, wanted.seed, self._blank()),
             partial(self._prepared, wanted),
             partial(self._not_prepared, wanted),
         )
@@ -142,9 +154,25 @@ class PolicyNode(EpisodeNode):
             if stands:
                 raise ConfigError(reason)
 
-    def _prepare(self, settings: PolicySettings, seed: int) -> ReadyPolicy:
-        """Build or fetch the policy (in the worker: torch may have to be imported)."""
+    def _blank(self) -> Observation:
+        """Return a black image from where the tool is now."""
+        model, pose = self.camera.model, self.runner.state.latest_pose
+        assert model is not None
+        assert pose is not None
+        image = np.zeros((model.height, model.width, 3), dtype=np.uint8)
+        return observe(image, model, RobotState(pose[1], 0.0, False), self.view, 0.0)
+
+    def _prepare(self, settings: PolicySettings, seed: int, blank: Observation) -> ReadyPolicy:
+        """Build or fetch the policy, in the worker: it may have to import torch.
+
+        A new policy decides once in vain, so that its first real decision is as fast as the others and a
+        camera that does not suit it is refused before the arm moves.
+        """
         ready = self._store.get(settings)
+        if ready.policy is not self._warm:
+            ready.policy.reset(seed)
+            ready.policy.decide(blank)
+            self._warm = ready.policy
         ready.policy.reset(seed)
         return ready
 

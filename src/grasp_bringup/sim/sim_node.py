@@ -48,6 +48,7 @@ class SimNode(CellNode):
         self.declare_parameter("lockstep_consumers", [""])
         self._settling: Future | None = None
         self._settle_end = 0.0
+        self._woken = self._sent = 0.0
         self._resent = 0
         self._waits: dict[str, float] = {}
 
@@ -85,20 +86,22 @@ class SimNode(CellNode):
         """Simulate until ROS shuts down."""
         executor = SingleThreadedExecutor()
         executor.add_node(self)
-        woken = time.monotonic()
         while rclpy.ok():
-            wall = time.monotonic()
-            delay = self._delay(wall)
-            if delay <= 0.0:
-                self.tick(wall)
-                woken = wall
-            elif wall - woken > REMIND:
-                self._remind(wall)
-                woken = wall
-            if delay <= 0.0:
-                handle_ready(executor)
-            else:
-                executor.spin_once(timeout_sec=NAP if delay >= NAP else SHORT_NAP)
+            self.step(executor)
+
+    def step(self, executor: SingleThreadedExecutor) -> None:
+        """Simulate one tick if it is due, and handle messages; else wait for a message, briefly."""
+        wall = time.monotonic()
+        delay = self._delay(wall)
+        if delay <= 0.0:
+            self.tick(wall)
+            self._woken = wall
+            handle_ready(executor)
+            return
+        if wall - self._woken > REMIND:
+            self._remind(wall)
+            self._woken = wall
+        executor.spin_once(timeout_sec=NAP if delay >= NAP else SHORT_NAP)
 
     def _delay(self, wall: float) -> float:
         """Return how long the next tick has to wait at least [s]; 0: it is due."""

@@ -1,0 +1,163 @@
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from qtopt_policy.checkpoint_info import EvaluationRecord
+from qtopt_policy.errors import CheckpointError, ConfigError, UnknownNameError
+from qtopt_policy.mdp import MdpConfig
+from qtopt_policy.observation import Observation
+from qtopt_policy.policies.base import Decision, Policy
+from qtopt_policy.policies.epsilon_policy import EpsilonPolicy
+from qtopt_policy.policy_store import PolicySettings, PolicyStore
+from support.fake_cell import make_robot
+
+
+@dataclass
+class Weighted:
+    """A policy with weights: the digest is the file's text."""
+
+    checkpoint: Any
+    name: str = "weighted"
+
+    def reset(self, seed: int) -> None: ...
+
+    def decide(self, observation: Observation) -> Decision:
+        raise NotImplementedError
+
+
+@dataclass
+class Maker:
+    """Builds policies out of text files: `digest successes`; `broken` cannot be loaded."""
+
+    built: list[dict[str, Any]] = field(default_factory=list)
+
+    def __call__(self, name: str, mdp: MdpConfig, robot: Any, **options: Any) -> Policy:
+        self.built.append({"name": name, **options})
+        path = options["checkpoint"]
+        if path is None:
+            return Weighted(None)
+        digest, successes = path.read_text().split()
+        if digest == "broken":
+            raise CheckpointError(f"{path}: trained for camera mount base, but this robot uses tool")
+        record = EvaluationRecord("b1", "test", int(successes), 100)
+        policy = Weighted(SimpleNamespace(digest=digest, info=SimpleNamespace(evaluation=record)))
+        return EpsilonPolicy(policy, Weighted(None), options["epsilon"]) if options["epsilon"] else policy
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    path = tmp_path / "w.safetensors"
+    path.write_text("first 50")
+    return path
+
+
+def exchange(path: Path, text: str) -> None:
+    path.write_text(text)
+    os.utime(path, ns=(0, path.stat().st_mtime_ns + 1_000_000_000))
+
+
+Open = Callable[..., tuple[PolicyStore, Maker]]
+
+
+def store(**options: Any) -> tuple[PolicyStore, Maker]:
+    maker = Maker()
+    return PolicyStore(MdpConfig(), make_robot(), "tool", make=maker, **options), maker
+
+
+def test_a_policy_is_built_once_for_the_same_settings(weights: Path) -> None:
+    policies, maker = store()
+    settings = PolicySettings("cem", checkpoint=weights)
+    first = policies.get(settings)
+    assert policies.get(PolicySettings("cem", checkpoint=weights)).policy is first.policy
+    assert (first.digest, len(maker.built)) == ("first", 1)
+
+
+def test_all_settings_reach_the_registry(weights: Path) -> None:
+    policies, maker = store()
+    policies.get(PolicySettings("cem", 0.25, weights, allow_untrained=True, allow_outside_envelope=True))
+    assert maker.built == [
+        {
+            "name": "cem",
+            "checkpoint": weights,
+            "epsilon": 0.25,
+            "mount": "tool",
+            "allow_outside_envelope": True,
+            "allow_untrained": True,
+        }
+    ]
+
+
+def test_other_settings_build_another_policy(weights: Path) -> None:
+    policies, maker = store()
+    policies.get(PolicySettings("cem", checkpoint=weights))
+    policies.get(PolicySettings("random"))
+    assert [entry["name"] for entry in maker.built] == ["cem", "random"]
+
+
+def test_the_digest_is_found_behind_epsilon(weights: Path) -> None:
+    policies, _ = store()
+    assert policies.get(PolicySettings("cem", 0.5, weights)).digest == "first"
+
+
+def test_without_hot_reload_a_changed_file_changes_nothing(weights: Path) -> None:
+    policies, _ = store()
+    settings = PolicySettings("cem", checkpoint=weights)
+    policies.get(settings)
+    exchange(weights, "second 90")
+    assert policies.get(settings).digest == "first"
+
+
+def test_hot_reload_takes_up_a_changed_file(weights: Path) -> None:
+    policies, _ = store(hot_reload=True, must_improve=False)
+    settings = PolicySettings("cem", checkpoint=weights)
+    policies.get(settings)
+    exchange(weights, "second 10")
+    ready = policies.get(settings)
+    assert (ready.digest, ready.note) == ("second", "")
+
+
+@pytest.mark.parametrize(("successes", "digest"), [("51", "second"), ("50", "first"), ("10", "first")])
+def test_on_a_robot_only_better_weights_are_taken(weights: Path, successes: str, digest: str) -> None:
+    policies, _ = store(hot_reload=True)
+    settings = PolicySettings("cem", checkpoint=weights)
+    policies.get(settings)
+    exchange(weights, f"second {successes}")
+    ready = policies.get(settings)
+    assert ready.digest == digest
+    assert ("does not beat" in ready.note) is (digest == "first")
+
+
+@pytest.mark.parametrize("must_improve", [True, False])
+def test_weights_that_do_not_fit_are_refused_and_the_old_ones_stay(weights: Path, must_improve: bool) -> None:
+    policies, maker = store(hot_reload=True, must_improve=must_improve)
+    settings = PolicySettings("cem", checkpoint=weights)
+    first = policies.get(settings)
+    exchange(weights, "broken 99")
+    ready = policies.get(settings)
+    assert ready.policy is first.policy
+    assert "new weights refused" in ready.note
+    assert "camera mount" in ready.note
+    policies.get(settings)
+    assert len(maker.built) == 2  # the refused file is not tried again
+
+
+def test_the_first_weights_are_refused_with_their_error(weights: Path) -> None:
+    weights.write_text("broken 1")
+    with pytest.raises(CheckpointError, match="camera mount"):
+        store()[0].get(PolicySettings("cem", checkpoint=weights))
+
+
+def test_unknown_policies_are_refused_with_the_known_ones() -> None:
+    with pytest.raises(UnknownNameError, match=r"'clever'.*cem, random, scripted"):
+        PolicySettings("clever")
+
+
+@pytest.mark.parametrize("epsilon", [-0.1, 1.1, float("nan")])
+def test_epsilon_is_a_share(epsilon: float) -> None:
+    with pytest.raises(ConfigError, match="epsilon"):
+        PolicySettings("random", epsilon)
