@@ -3,6 +3,14 @@
 Photometric changes as in QT-Opt's public preprocessors (tensor2robot, image_transformations.py: brightness
 +-0.125, saturation and contrast 0.5 to 1.5, hue +-0.2, noise), each drawn per image. A shift moves the image
 and the camera model with it: cx' = cx + shift, so that what is projected stays where it is seen.
+
+A mirrored scene is as real as the scene: left and right of the hand change places in the picture, in the
+camera's place and in the move. With F = diag(-1, 1, 1) in the optical frame and M = diag(1, -1, 1),
+
+    u' = width - 1 - u,  camera_from_hand' = F camera_from_hand M,  translation' = M translation,  yaw' = -yaw
+
+Only networks that look through the camera model may be told so: one that does not has learned on which
+side of the robot its camera stands.
 """
 
 import math
@@ -30,6 +38,7 @@ class AugmentConfig:
         hue: rotation of the chroma in full turns, drawn from +-hue.
         noise: standard deviation of Gaussian noise on intensities in [0, 1].
         shift: in whole pixels along both axes, drawn from -shift..shift; edges are repeated.
+        mirror: show every second transition mirrored; for grasp actions only.
     """
 
     brightness: float = 0.0
@@ -38,6 +47,7 @@ class AugmentConfig:
     hue: float = 0.0
     noise: float = 0.0
     shift: int = 0
+    mirror: bool = False
 
     def __post_init__(self) -> None:
         for name in ("brightness", "hue", "noise", "shift"):
@@ -53,14 +63,46 @@ class AugmentConfig:
         return any((self.brightness, self.contrast, self.saturation, self.hue, self.noise))
 
 
-def augment(batch: ObservationBatch, config: AugmentConfig, generator: torch.Generator) -> ObservationBatch:
-    """Return a batch with changed images (uint8 again) and, if they moved, changed intrinsics."""
+def augment(
+    batch: ObservationBatch, actions: Tensor, config: AugmentConfig, generator: torch.Generator
+) -> tuple[ObservationBatch, Tensor]:
+    """Return a batch with changed images (uint8 again), its geometry and actions changed with them.
+
+    Args:
+        batch: B observations.
+        actions: search vectors, shape (B, ActionSpec.size).
+        config: what to change.
+        generator: the only source of chance.
+    """
+    if config.mirror:
+        half = torch.rand(len(batch), generator=generator, device=generator.device) < 0.5
+        batch, actions = mirror(batch, actions, half.to(actions.device))
     if config.shift:
         batch = _shift(batch, config.shift, generator)
-    if not config.photometric:
-        return batch
-    image = _photometric(batch.image.float() / 255.0, config, generator)
-    return replace(batch, image=(image * 255.0).round().clamp_(0.0, 255.0).to(torch.uint8))
+    if config.photometric:
+        image = _photometric(batch.image.float() / 255.0, config, generator)
+        batch = replace(batch, image=(image * 255.0).round().clamp_(0.0, 255.0).to(torch.uint8))
+    return batch, actions
+
+
+def mirror(batch: ObservationBatch, actions: Tensor, which: Tensor) -> tuple[ObservationBatch, Tensor]:
+    """Return observations and grasp actions with those of `which`, bool, shape (B,), mirrored."""
+    geometry, width = batch.geometry, batch.image.shape[-1]
+    # Multiplies y, and nothing where an entry stays as it is.
+    sign = torch.where(which, -1.0, 1.0).to(actions.dtype)
+    flip = torch.ones(len(batch), 3, device=actions.device, dtype=actions.dtype)
+    flip[:, 1] = sign
+    camera = geometry.camera_from_hand.clone()
+    camera[:, :, :3] *= flip.unsqueeze(1)
+    camera[:, 0] *= sign.unsqueeze(1)
+    intrinsics = geometry.intrinsics.clone()
+    intrinsics[:, 2] = torch.where(which, width - 1 - intrinsics[:, 2], intrinsics[:, 2])
+    # In whichever frame the action is: M R M maps M a to M R a, the mirrored move of the hand.
+    rotation = geometry.hand_from_action * flip.unsqueeze(1) * flip.unsqueeze(2)
+    turned = replace(geometry, camera_from_hand=camera, intrinsics=intrinsics, hand_from_action=rotation)
+    image = torch.where(which.view(-1, 1, 1, 1), batch.image.flip(-1), batch.image)
+    moved = torch.cat([actions[:, :3] * flip, actions[:, 3:4] * sign.unsqueeze(1), actions[:, 4:]], dim=1)
+    return ObservationBatch(image, batch.vectors, turned), moved
 
 
 def _draw(count: int, reach: float, generator: torch.Generator, device: torch.device) -> Tensor:

@@ -125,8 +125,9 @@ class Trainer:
         return rows, np.concatenate(labels), np.concatenate(ages)
 
     def _descend(self, rows: Rows, labels: Tensor) -> dict[str, Tensor]:
-        batch = augment(observation_batch(rows).to(self.device), self.config.augment, self.generator)
+        batch = observation_batch(rows).to(self.device)
         actions = torch.from_numpy(rows["action"]).to(self.device)
+        batch, actions = augment(batch, actions, self.config.augment, self.generator)
         bounded = labels.clamp(0.0, 1.0)
         logits = self.network(batch, actions.unsqueeze(1)).squeeze(1)
         loss = self._loss(logits, bounded).mean()

@@ -1,12 +1,14 @@
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 import torch
 
-from qtopt_learner.augment import AugmentConfig, augment, chroma_matrix
+from qtopt_learner.augment import AugmentConfig, augment, chroma_matrix, mirror
 from qtopt_learner.transitions import observations
 from qtopt_policy.errors import ConfigError
 from qtopt_policy.networks.batch import ObservationBatch, from_observations
+from qtopt_policy.networks.compact import visible_pixels
 from support.recordings import recording
 
 
@@ -16,7 +18,8 @@ def batch() -> ObservationBatch:
 
 
 def changed(batch: ObservationBatch, config: AugmentConfig, seed: int = 0) -> ObservationBatch:
-    return augment(batch, config, torch.Generator().manual_seed(seed))
+    actions = torch.zeros(len(batch), 8)
+    return augment(batch, actions, config, torch.Generator().manual_seed(seed))[0]
 
 
 def test_everything_is_off_by_default(batch: ObservationBatch) -> None:
@@ -82,6 +85,59 @@ def test_the_same_seed_gives_the_same_images(batch: ObservationBatch) -> None:
     config = AugmentConfig(brightness=0.1, contrast=0.2, saturation=0.3, hue=0.1, noise=0.02, shift=2)
     assert torch.equal(changed(batch, config, 5).image, changed(batch, config, 5).image)
     assert not torch.equal(changed(batch, config, 5).image, changed(batch, config, 6).image)
+
+
+def moves(count: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(7)
+    continuous = (torch.rand(count, 4, generator=generator) - 0.5) * torch.tensor([0.08, 0.08, 0.08, 1.0])
+    return torch.cat([continuous, torch.eye(4)[torch.arange(count) % 4]], dim=1)
+
+
+@pytest.mark.parametrize("frame", ["tool", "base"])
+def test_the_mirrored_hand_is_seen_at_the_mirrored_pixels(frame: Literal["tool", "base"]) -> None:
+    batch = from_observations(observations(recording(count=6).episode), frame, 0.08)
+    actions = moves(6)
+    mirrored, turned = mirror(batch, actions, torch.ones(6, dtype=torch.bool))
+    pixels = []
+    for b, a in ((batch, actions), (mirrored, turned)):
+        translation = (a[:, None, :3] @ b.geometry.hand_from_action.transpose(1, 2)).contiguous()
+        found, _ = visible_pixels(b.geometry, translation, a[:, None, 3], 64, 64)
+        pixels.append(found[:, 0])
+    expected = torch.stack([63 - pixels[0][..., 0], pixels[0][..., 1]], dim=-1)
+    # The fingers change sides, so the points come in another order.
+    for want, got in zip(expected, pixels[1], strict=True):
+        distance = torch.cdist(want, got)
+        assert distance.min(dim=1).values.max() < 1e-3
+        assert distance.min(dim=0).values.max() < 1e-3
+    assert torch.equal(mirrored.image, batch.image.flip(-1))
+
+
+def test_a_mirrored_camera_stays_a_camera(batch: ObservationBatch) -> None:
+    mirrored, _ = mirror(batch, moves(6), torch.ones(6, dtype=torch.bool))
+    for name in ("camera_from_hand", "hand_from_action"):
+        rotation = getattr(mirrored.geometry, name)[:, :, :3]
+        torch.testing.assert_close(torch.linalg.det(rotation), torch.ones(6))
+
+
+def test_mirroring_twice_changes_nothing(batch: ObservationBatch) -> None:
+    which = torch.tensor([True, False, True, True, False, True])
+    actions = moves(6)
+    back, same = mirror(*mirror(batch, actions, which), which)
+    assert torch.equal(back.image, batch.image)
+    torch.testing.assert_close(same, actions)
+    torch.testing.assert_close(back.geometry.camera_from_hand, batch.geometry.camera_from_hand)
+    torch.testing.assert_close(back.geometry.intrinsics, batch.geometry.intrinsics)
+
+
+def test_half_of_a_batch_is_mirrored_and_the_rest_left_alone(batch: ObservationBatch) -> None:
+    many = batch[torch.arange(600) % 6]
+    actions = moves(600)
+    found, turned = augment(many, actions, AugmentConfig(mirror=True), torch.Generator().manual_seed(0))
+    flipped = (turned[:, 3] != actions[:, 3]).numpy()
+    assert 230 < flipped.sum() < 370
+    assert torch.equal(found.image[~flipped], many.image[~flipped])
+    assert torch.equal(found.image[flipped], many.image.flip(-1)[flipped])
+    assert torch.equal(turned[:, 4:], actions[:, 4:])
 
 
 def test_negative_ranges_are_refused() -> None:
