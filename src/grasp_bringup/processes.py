@@ -12,6 +12,7 @@ from grasp_bringup import shared_memory
 
 # Seconds that a process gets after each signal.
 GRACE = ((signal.SIGINT, 10.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, 3.0))
+LOOK_PERIOD = 5.0  # [s] between looks at a process's shared memory: a look costs milliseconds
 _PR_SET_PDEATHSIG = 1
 
 
@@ -39,6 +40,7 @@ class Child:
         self.name = name
         self.log = log
         self._shared: set[Path] = set()
+        self._looked = -LOOK_PERIOD
         with log.open("ab") as file:
             self._process = subprocess.Popen(
                 command,
@@ -59,12 +61,18 @@ class Child:
         """Return how it ended, or None while it runs."""
         status = self._process.poll()
         if status is None:
-            self._shared |= shared_memory.used_by(self.pid)
+            if time.monotonic() - self._looked > LOOK_PERIOD:
+                self._look_at_shared_memory()
             return None
         return Exit(self.name, status, self.log)
 
+    def _look_at_shared_memory(self) -> None:
+        self._looked = time.monotonic()
+        self._shared |= shared_memory.used_by(self.pid)
+
     def stop(self) -> Exit:
         """End it by SIGINT, SIGTERM or SIGKILL, whichever helps first."""
+        self._look_at_shared_memory()
         for number, seconds in GRACE:
             ended = self.poll()
             if ended is not None:
@@ -78,6 +86,7 @@ class Child:
 
     def kill(self) -> None:
         """End it at once."""
+        self._look_at_shared_memory()
         self._process.kill()
         self._process.wait()
 

@@ -20,7 +20,7 @@ from qtopt_policy.share import PACKAGE, share_directory
 
 COLLECTOR = "collector_node"
 # Seconds in which the collector notices the missing heartbeat and closes its bag as aborted.
-DEATH_GRACE = 3.0
+DEATH_GRACE = 8.0
 # Where the Python packages lie: what runs this module finds them, what it starts must too.
 _PACKAGES = str(Path(__file__).resolve().parents[1])
 

@@ -20,6 +20,8 @@ SPLITS = ("train", "test")
 CELL_OPTIONS = ("robot", "mdp", "arm", "camera", "split", "seed", "rtf", "namespace")
 # Every node of ours must have seen a tick of the simulated clock before the next one.
 LOCKSTEP = ("guard_node", "servo_node", "gripper_node", "policy_node", "collector_node")
+# Times as long as on a robot do watchdogs wait in a simulation.
+PATIENCE = 4.0
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,7 @@ def _collector(options: SystemOptions) -> NodeSpec:
         "checkpoint": _text(options.checkpoint),
         "split": options.split,
         "benchmark": options.benchmark,
+        "heartbeat_timeout": 1.0,
         "exit_when_done": True,
     }
     return _node(options, "collector_node", parameters)
@@ -198,12 +201,13 @@ def _window(options: SystemOptions) -> NodeSpec:
 
 
 def _watchdog_factor(rtf: float) -> float:
-    """Return the real-time factor that watchdogs count on.
+    """Return the real-time factor that the watchdogs of a simulation count on.
 
     A simulation may not reach the factor asked of it, and a watchdog that counts on it all the same fires at
-    a healthy graph. Less than real time is always reached.
+    a healthy graph: so it counts on real time at most. Simulated time waits for every node, so nothing is
+    lost by patience with a machine that is busy otherwise.
     """
-    return rtf if 0.0 < rtf < 1.0 else 1.0
+    return (rtf if 0.0 < rtf < 1.0 else 1.0) / PATIENCE
 
 
 def _text(path: Path | None) -> str:
