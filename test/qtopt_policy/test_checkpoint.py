@@ -223,6 +223,7 @@ def write_for_ever(path: Path, ready: Connection) -> None:
     while True:
         for network, info in models:
             save_checkpoint(path, network, info)
+            ready.send_bytes(b"saved")
 
 
 def test_a_kill_at_any_moment_leaves_a_whole_checkpoint(path: Path) -> None:
@@ -235,8 +236,9 @@ def test_a_kill_at_any_moment_leaves_a_whole_checkpoint(path: Path) -> None:
         receiver, sender = context.Pipe(duplex=False)
         process = context.Process(target=write_for_ever, args=(path, sender))
         process.start()
-        assert receiver.recv_bytes() == b"ready"
-        time.sleep(rng.uniform(0.0, 0.03))
+        for _ in range(rng.randint(1, 4)):  # "ready", then "saved" up to three times
+            receiver.recv_bytes()
+        time.sleep(rng.uniform(0.0, 0.01))
         process.kill()
         process.join()
         seen.add(load_checkpoint(path).digest)
