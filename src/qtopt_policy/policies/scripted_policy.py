@@ -36,7 +36,7 @@ class ScriptedConfig:
         segment: how objects are found.
     """
 
-    aim_noise: float = 0.05
+    aim_noise: float = 0.045
     yaw_noise: float = 0.3
     depth_noise: float = 0.005
     travel: float = 0.09
