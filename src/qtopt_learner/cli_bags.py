@@ -19,6 +19,8 @@ from qtopt_collector.report.source import write_report
 from qtopt_learner import cli_config
 from qtopt_policy import topics
 from qtopt_policy.errors import BagError
+from qtopt_policy.robot import load_robot
+from qtopt_policy.share import resolve
 
 RIGHT = ("seed", "steps", "size")
 
@@ -34,7 +36,7 @@ def run(command: cli_config.BagsConfig) -> int:
         return repair(command, console)
     if isinstance(command, cli_config.BagsImport):
         return import_recordings(command, console)
-    return report(command, console)
+    return write_page(command, console)
 
 
 def _bags(paths: Iterable[Path]) -> list[Path]:
@@ -111,9 +113,12 @@ def import_recordings(command: cli_config.BagsImport, console: Console) -> int:
     return 0 if imported == len(results) else 1
 
 
-def report(command: cli_config.BagsReport, console: Console) -> int:
+def write_page(command: cli_config.BagsReport, console: Console) -> int:
     """Write the HTML report."""
     title = ", ".join(str(path) for path in command.paths)
-    recordings = write_report(command.paths, command.out, title, shown=command.shown)
-    console.print(f"{len(recordings)} episodes: {command.out}", soft_wrap=True)
-    return 0
+    robot = load_robot(resolve(command.robot))
+    report = write_report(command.paths, command.out, title, robot, shown=command.shown)
+    for reason in report.refused:
+        console.print(f"[red]left out[/] {escape(reason)}", soft_wrap=True)
+    console.print(f"{len(report.recordings)} episodes: {command.out}", soft_wrap=True)
+    return 1 if report.refused else 0

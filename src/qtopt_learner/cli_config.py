@@ -167,6 +167,8 @@ class BagsReport(_BagPaths):
 
     out: Path = Path("report.html")
     """The file to write."""
+    robot: Path = Path("config/robots/sim.yaml")
+    """Description of the recorded robot: how its joints tell the aperture."""
     shown: int = 60
     """Episodes with a section of their own."""
 

@@ -1,6 +1,7 @@
 """From a bag to what the report shows of it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from qtopt_collector.episode import Steps
 from qtopt_collector.report.page import page
 from qtopt_collector.report.recording import Recording, TopicStats, Trace, topic_stats
 from qtopt_policy import topics
+from qtopt_policy.errors import BagError
 from qtopt_policy.robot import RobotConfig
 
 
@@ -44,6 +46,14 @@ def read_recording(path: Path, robot: RobotConfig | None = None) -> Recording:
     )
 
 
+@dataclass(frozen=True)
+class Report:
+    """What a report shows, and why bags were left out of it."""
+
+    recordings: tuple[Recording, ...]
+    refused: tuple[str, ...]
+
+
 def write_report(
     bags: Sequence[Path],
     out: Path,
@@ -51,16 +61,23 @@ def write_report(
     robot: RobotConfig | None = None,
     notes: Sequence[str] = (),
     shown: int = 60,
-) -> tuple[Recording, ...]:
+) -> Report:
     """Write the report of all bags at `bags` (bags, or folders of bags) and return what it shows.
 
     Raises:
-        BagError: a bag cannot be read, or there is none.
+        BagError: there is no bag.
     """
-    recordings = tuple(read_recording(bag, robot) for path in bags for bag in list_bags(path))
+    recordings: list[Recording] = []
+    refused: list[str] = []
+    for bag in (bag for path in bags for bag in list_bags(path)):
+        try:
+            recordings.append(read_recording(bag, robot))
+        except BagError as error:
+            refused.append(str(error))
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(page(title, recordings, shown, notes))
-    return recordings
+    told = [*notes, *(f"Left out: {reason}" for reason in refused)]
+    out.write_text(page(title, recordings, shown, told))
+    return Report(tuple(recordings), tuple(refused))
 
 
 def _topics(contents: Contents) -> tuple[TopicStats, ...]:

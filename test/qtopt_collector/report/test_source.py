@@ -66,8 +66,9 @@ def test_report_of_a_folder_is_one_file(tmp_path: Path) -> None:
     for number in (1, 2, 3):
         write_sample(tmp_path / "bags", f"episode_{number:06d}", seed=number)
     out = tmp_path / "deep" / "report.html"
-    recordings = write_report([tmp_path / "bags"], out, "three")
-    assert [r.path.name for r in recordings] == ["episode_000001", "episode_000002", "episode_000003"]
+    report = write_report([tmp_path / "bags"], out, "three")
+    assert report.refused == ()
+    assert [r.path.name for r in report.recordings] == ["episode_000001", "episode_000002", "episode_000003"]
     assert out.read_text().count('class="episode"') == 3
 
 
@@ -76,3 +77,13 @@ def test_a_torn_bag_is_refused_by_name(tmp_path: Path) -> None:
     (bag / layout.METADATA).unlink()
     with pytest.raises(BagError, match=r"episode_000001.*torn"):
         read_recording(bag)
+
+
+def test_a_report_leaves_out_what_it_cannot_read_and_says_so(tmp_path: Path) -> None:
+    bag = write_sample(tmp_path / "bags", "episode_000001")
+    write_sample(tmp_path / "bags", "episode_000002")
+    (bag / layout.METADATA).unlink()
+    report = write_report([tmp_path / "bags"], tmp_path / "report.html", "two")
+    assert len(report.recordings) == 1
+    assert "episode_000001" in report.refused[0]
+    assert "Left out" in (tmp_path / "report.html").read_text()

@@ -1,0 +1,84 @@
+"""`qtopt demo`: the whole ROS graph for some episodes, then a table, the bags and a report."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from grasp_bringup.run import NodeDiedError
+from grasp_bringup.sim.benchmark import load_benchmark
+from grasp_bringup.system import SystemOptions
+from qtopt_collector.report.source import Report, write_report
+from qtopt_collector.switching import EVERY
+from qtopt_learner.bag_watch import ClosedBag
+from qtopt_learner.cli_config import DemoConfig
+from qtopt_learner.collect import next_seed, now
+from qtopt_learner.demo_tables import bag_line, policy_table, topic_table
+from qtopt_learner.graph_run import GraphProgress, run_graph
+from qtopt_learner.untrained import save_untrained
+
+UNTRAINED = (
+    "No trained checkpoint ships yet. The scripted policy runs most episodes; every {every}th one is run by "
+    "a network with random weights (cem), which nobody has trained and which is expected to fail."
+)
+
+
+def run(config: DemoConfig) -> int:
+    """Run the demo; return 0, 1 if something died or no episode came, 130 after Ctrl-C."""
+    console = Console()
+    out = (config.out or Path("out") / f"demo-{now()}").absolute()
+    bags, logs, html = out / "bags", out / "logs", out / "report.html"
+    options = demo_options(config, out)
+    note = UNTRAINED.format(every=EVERY)
+    console.print(f"[bold]qtopt demo[/]: {config.episodes} episodes over ROS 2, in simulation. {note}\n")
+    collected: list[ClosedBag] = []
+    trouble, status = "", 0
+    try:
+        with GraphProgress(console, config.episodes, "grasping") as progress:
+            done = run_graph(options, logs, progress.showing(collected.append), config.deadline)
+        if not done:
+            trouble = f"stopped after {config.deadline:.0f} s with {len(collected)} episodes"
+            status = 0 if collected else 1
+    except NodeDiedError as error:
+        trouble, status = str(error), 1
+    except KeyboardInterrupt:
+        trouble, status = "stopped by Ctrl-C", 130
+    if collected:
+        title = f"qtopt demo, {config.split} scenes {options.seed} to {options.seed + config.episodes - 1}"
+        show(write_report([bags], html, title, load_benchmark().robot, [note]), console)
+        console.print(f"report  {html}", soft_wrap=True, highlight=False)
+        console.print(f"bags    {bags}", soft_wrap=True, highlight=False)
+    console.print(f"logs    {logs}", soft_wrap=True, highlight=False)
+    if trouble:
+        console.print(f"[{'red' if status == 1 else 'yellow'}]{escape(trouble)}[/]", soft_wrap=True)
+    return status
+
+
+def demo_options(config: DemoConfig, out: Path) -> SystemOptions:
+    """Return what is to run; writes the untrained checkpoint into `out`."""
+    benchmark = load_benchmark()
+    checkpoint = out / "untrained.safetensors"
+    save_untrained(checkpoint, benchmark.robot, benchmark.mdp, config.camera, seed=0)
+    bags = out / "bags"
+    return SystemOptions(
+        camera=config.camera,
+        policy="auto",
+        checkpoint=checkpoint,
+        allow_untrained=True,
+        bags=bags,
+        episodes=config.episodes,
+        split=config.split,
+        seed=next_seed(bags) if config.seed is None else config.seed,
+        rtf=config.real_time_factor,
+        benchmark=benchmark.digest,
+    )
+
+
+def show(report: Report, console: Console) -> None:
+    """Print the numbers of a report."""
+    console.print()
+    console.print(policy_table(report.recordings))
+    console.print(topic_table(report.recordings))
+    console.print(f"{bag_line(report.recordings)}\n", highlight=False)
+    for reason in report.refused:
+        console.print(f"[red]left out[/] {escape(reason)}", soft_wrap=True)
