@@ -43,7 +43,7 @@ $(STAMPS)/venv:
 	mkdir -p $(STAMPS)
 	touch $@
 
-$(STAMPS)/pip: $(STAMPS)/venv setup.py package.xml constraints.txt
+$(STAMPS)/pip: $(STAMPS)/venv setup.py package.xml requirements.txt constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[wheels,dev]'
 	touch $@
 

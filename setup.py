@@ -10,20 +10,6 @@ MANIFEST = ElementTree.parse(ROOT / "package.xml").getroot()
 NAME = "qtopt_grasping"
 SHARED = ("config", "launch", "models", "urdf", "worlds")
 
-REQUIRES = [
-    "numpy>=1.26,<2.3",  # cv_bridge 1.13 writes images with tostring, which numpy 2.3 and later lack
-    "torch>=2.3,<3",  # constraints.txt names the one that is tested
-    "mujoco>=3.13,<4",  # 4 is a meta package: upgrading in place breaks the import
-    "gymnasium>=1.0,<2",
-    "ruckig>=0.14",
-    "mcap>=1.2,<2",
-    "rosbags>=0.11,<0.12",  # 0.11 is the first with ROS2_KILTED and Writer(version=9)
-    "safetensors>=0.4",
-    "xacro>=2.0",
-    "PyYAML>=6",
-    "tyro>=1.0,<2",
-    "rich>=13.5",
-]
 # ROS 2 Kilted with pip alone. Never beside a ROS installation: two rclpy, two Fast DDS.
 WHEELS = [
     "ros-rclpy==9.1.2",
@@ -31,7 +17,6 @@ WHEELS = [
     "ros-builtin-interfaces==2.3.0",
     "ros-diagnostic-msgs==5.5.1",
     "ros-geometry-msgs==5.5.1",
-    "ros-lifecycle-msgs==2.3.0",
     "ros-rcl-interfaces==2.3.0",
     "ros-rmw-fastrtps-cpp==9.3.3",
     "ros-rosgraph-msgs==2.3.0",
@@ -39,7 +24,6 @@ WHEELS = [
     "ros-std-msgs==5.5.1",
     "ros-std-srvs==5.5.1",
     "ros-trajectory-msgs==5.5.1",
-    "ros-visualization-msgs==5.5.1",
     "cv-bridge==1.13.0.post0",
     "opencv-python-headless>=4.8,<5",  # with OpenCV 5 cv_bridge 1.13 fails to read colour images
 ]
@@ -60,6 +44,12 @@ DEV = [
 def text(tag: str) -> str:
     """Return the text of an element of package.xml with its white space folded."""
     return " ".join((MANIFEST.findtext(tag) or "").split())
+
+
+def requirements() -> list[str]:
+    """Return the lines of requirements.txt without their comments."""
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    return [line for line in (line.split("#")[0].strip() for line in lines) if line]
 
 
 def data_files() -> list[tuple[str, list[str]]]:
@@ -92,7 +82,7 @@ setup(
     package_data={"": ["py.typed"]},
     data_files=data_files(),
     python_requires=">=3.10",
-    install_requires=REQUIRES,
+    install_requires=requirements(),
     extras_require={"wheels": WHEELS, "dev": DEV},
     entry_points={"console_scripts": ["qtopt = qtopt_learner.cli:main"]},
     zip_safe=False,

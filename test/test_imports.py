@@ -34,7 +34,6 @@ DISTRIBUTIONS = {
     "cv_bridge": "cv-bridge",
     "diagnostic_msgs": "ros-diagnostic-msgs",
     "geometry_msgs": "ros-geometry-msgs",
-    "lifecycle_msgs": "ros-lifecycle-msgs",
     "rcl_interfaces": "ros-rcl-interfaces",
     "rclpy": "ros-rclpy",
     "rosgraph_msgs": "ros-rosgraph-msgs",
@@ -42,7 +41,6 @@ DISTRIBUTIONS = {
     "std_msgs": "ros-std-msgs",
     "std_srvs": "ros-std-srvs",
     "trajectory_msgs": "ros-trajectory-msgs",
-    "visualization_msgs": "ros-visualization-msgs",
     "yaml": "PyYAML",
 }
 NOT_ON_THE_INDEX = {"launch", "launch_ros"}
@@ -88,16 +86,14 @@ def third_party() -> set[str]:
     return {entry.module for entry in imports()} - set(PACKAGES) - set(sys.stdlib_module_names)
 
 
-def declared(name: str) -> set[str]:
-    """Return the names of the distributions in one list of setup.py, REQUIRES or WHEELS."""
+def declared() -> set[str]:
+    """Return the names of the distributions in requirements.txt and in the list WHEELS of setup.py."""
+    lines = (line.split("#")[0].strip() for line in (ROOT / "requirements.txt").read_text().splitlines())
+    requirements = [line for line in lines if line]
     for node in ast.parse((ROOT / "setup.py").read_text()).body:
-        if (
-            isinstance(node, ast.Assign)
-            and isinstance(node.targets[0], ast.Name)
-            and node.targets[0].id == name
-        ):
-            return {re.split(r"[<>=!~\[;]", text)[0] for text in ast.literal_eval(node.value)}
-    raise AssertionError(f"setup.py has no {name}")
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "WHEELS":
+            requirements += ast.literal_eval(node.value)
+    return {re.split(r"[<>=!~\[;]", text)[0] for text in requirements}
 
 
 def test_packages_import_one_way_only() -> None:
@@ -121,14 +117,14 @@ def test_a_heavy_library_is_imported_only_where_it_belongs(modules: str, files: 
 
 def test_every_library_used_is_declared() -> None:
     needed = {DISTRIBUTIONS.get(module, module) for module in third_party() - NOT_ON_THE_INDEX}
-    missing = needed - declared("REQUIRES") - declared("WHEELS")
-    assert not missing, f"setup.py does not require {sorted(missing)}"
+    missing = needed - declared()
+    assert not missing, f"neither requirements.txt nor setup.py requires {sorted(missing)}"
 
 
 def test_every_library_declared_is_used() -> None:
     used = {DISTRIBUTIONS.get(module, module) for module in third_party()}
-    unused = (declared("REQUIRES") | declared("WHEELS")) - used - LOADED_AT_RUN_TIME
-    assert not unused, f"setup.py requires {sorted(unused)}, which nothing imports"
+    unused = declared() - used - LOADED_AT_RUN_TIME
+    assert not unused, f"requirements.txt or setup.py requires {sorted(unused)}, which nothing imports"
 
 
 def test_every_ros_package_used_is_in_package_xml() -> None:

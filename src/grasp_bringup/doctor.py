@@ -23,7 +23,7 @@ PINS = (
     ("rosbags", "0.11", "0.12", "0.11 is the first with ROS 2 Kilted"),
 )
 LIBRARIES = (
-    *("numpy", "torch", "mujoco", "gymnasium", "ruckig", "mcap", "rosbags"),
+    *("numpy", "torch", "mujoco", "gymnasium", "mcap", "rosbags"),
     *("safetensors", "xacro", "pyyaml", "tyro", "rich"),
 )
 # What a robot or Gazebo needs beside this package: ROS packages, and what they are for.
