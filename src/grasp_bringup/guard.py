@@ -1,7 +1,8 @@
 """Who may move the arm, when and how far: the state machine behind guard_node (no ROS).
 
 Nothing reaches an executor but through `Guard.wish`. Wishes are level-triggered and silence means hold, so to
-hold the guard passes nothing on. Steady times [s] drive the watchdogs, stamps [ns] of ROS time the rest.
+hold the guard passes nothing on. Watchdogs go by steady times [s] (watchdog.WatchTime), all else by stamps of
+ROS time [ns].
 """
 
 from collections import Counter
@@ -11,7 +12,7 @@ import numpy as np
 
 from grasp_bringup.kinematics import Kinematics
 from grasp_bringup.measured_arm import MeasuredArm
-from grasp_bringup.watchdog import ClockWatch, Watchdog
+from grasp_bringup.watchdog import Watchdog
 from grasp_bringup.wish import Finding, Wish, malformed, too_far, untimely
 from qtopt_policy.errors import ConfigError, ShapeError, UnknownNameError
 from qtopt_policy.geometry import Pose
@@ -31,19 +32,19 @@ class GuardConfig:
         wish_timeout: without an accepted wish for this long the arm holds.
         heartbeat_timeout: without a heartbeat of the owner for this long the arm holds.
         joint_timeout: without a reading of an arm joint for this long the arm is stopped.
-        clock_timeout: a ROS clock that stands still for this long stops the arm.
         max_wish_age, max_wish_lead: how far a wish's stamp may lie in the past and in the future.
-        overspeed: measured tool or joint speed over this multiple of its limit stops the arm.
+        overspeed: a measured tool or joint speed over this multiple of its limit...
+        overspeed_time: ...for this long stops the arm.
     """
 
     require_arming: bool = True
     wish_timeout: float = 0.25
     heartbeat_timeout: float = 0.25
     joint_timeout: float = 0.2
-    clock_timeout: float = 1.0
     max_wish_age: float = 0.25
     max_wish_lead: float = 0.1
     overspeed: float = 1.5
+    overspeed_time: float = 0.05
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -91,10 +92,9 @@ class Guard:
         self._config = config = GuardConfig() if config is None else config
         self._limits = limits
         self._base_frame = base_frame
-        self._measured = MeasuredArm(kinematics, limits, config.overspeed)
+        self._measured = MeasuredArm(kinematics, limits, config.overspeed, config.overspeed_time)
         self._wishes = Watchdog(config.wish_timeout)
         self._heartbeats = {owner: Watchdog(config.heartbeat_timeout) for owner in OWNERS}
-        self._clock = ClockWatch(config.clock_timeout)
         self._owner: Owner = "none"
         self._armed = not config.require_arming
         self._stopped = ""
@@ -220,18 +220,17 @@ class Guard:
         self._note("gripper_refused", f"wish of {source}, owner {self._owner}, {self.state.reason}")
         return False
 
-    def check(self, now: int, steady: float, simulated: bool) -> None:
+    def check(self, steady: float, clock_stalled: bool) -> None:
         """Look at every watchdog; call this more often than the shortest timeout."""
         silent = self._silent_joints(steady)
         if self._measured.tool_pose is not None and silent and not self._stopped:
             self._note("joint_timeout", f"no joint state of {', '.join(silent)}")
             self._stop_once(f"no joint state of {', '.join(silent)} for {self._config.joint_timeout} s")
-        if simulated and self._clock.observe(now, steady) and not self._stopped:
-            self._note("clock_timeout", f"/clock stands at {now * 1e-9:.3f} s")
-            self._stop_once(f"/clock stands still for {self._config.clock_timeout} s")
         if self._holding:
             return
-        if not self._heartbeats[self._owner].alive(steady):
+        if clock_stalled:
+            self._hold("clock_timeout", "/clock stands still")
+        elif not self._heartbeats[self._owner].alive(steady):
             self._hold("heartbeat_timeout", f"no heartbeat of {self._owner}")
         elif self._wishes.expired(steady):
             self._hold("wish_timeout", f"no wish of {self._owner}")

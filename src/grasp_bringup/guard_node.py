@@ -109,8 +109,8 @@ class GuardNode(MotionNode):
             # The wish's own stamp: the executor sees its true age.
             self._target.publish(pose_message(verdict.target, self._base_frame, message.header.stamp))
         elif verdict.refusal is not None and verdict.refusal.name != "not_owner":
-            text = f"wish of {owner} refused: {verdict.refusal.name}: {verdict.refusal.detail}"
-            self.get_logger().warning(text, throttle_duration_sec=1.0)
+            name, detail = verdict.refusal.name, verdict.refusal.detail
+            self.warn(name, f"wish of {owner} refused: {name}: {detail}")
         self._publish_state()
 
     def _on_gripper(self, owner: Owner, message: Bool) -> None:
@@ -154,7 +154,7 @@ class GuardNode(MotionNode):
     # ---- watchdogs and reports
 
     def _check(self) -> None:
-        self._guard.check(self._now(), self.steady_now(), self.parameter("use_sim_time", bool))
+        self._guard.check(self.steady_now(), self.clock_stalled())
         self._publish_state()
 
     def _report(self) -> None:

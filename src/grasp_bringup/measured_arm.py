@@ -3,7 +3,7 @@
 import numpy as np
 
 from grasp_bringup.kinematics import Kinematics
-from grasp_bringup.wish import Finding
+from grasp_bringup.wish import NANOSECOND, Finding
 from qtopt_policy.geometry import Pose
 from qtopt_policy.joint_buffer import JointBuffer, JointSnapshot
 from qtopt_policy.limits import Limits
@@ -12,10 +12,14 @@ from qtopt_policy.limits import Limits
 class MeasuredArm:
     """Merges joint states and computes the tool pose whenever all arm joints are newer than before."""
 
-    def __init__(self, kinematics: Kinematics, limits: Limits, overspeed: float) -> None:
+    def __init__(
+        self, kinematics: Kinematics, limits: Limits, overspeed: float, overspeed_time: float
+    ) -> None:
         self._kinematics = kinematics
         self._limits = limits
         self._overspeed = overspeed
+        self._overspeed_time = overspeed_time
+        self._fast_since: int | None = None
         self._joints = JointBuffer()
         self._snapshot: JointSnapshot | None = None
         self.tool_pose: Pose | None = None
@@ -46,19 +50,30 @@ class MeasuredArm:
         return self._joints.older_than(self._kinematics.joints, since)
 
     def too_fast(self) -> Finding | None:
-        """Return a finding if the tool or a joint is faster than the executor may make it.
+        """Return a finding if the tool or a joint has been too fast for too long.
 
+        A single sample is not enough: a command that came late makes a controller catch up for an instant.
         Drivers that send no velocities are not checked.
         """
         snapshot = self._snapshot
         if snapshot is None or not np.isfinite(snapshot.velocity).all():
             return None
+        finding = self._fast(snapshot)
+        if finding is None:
+            self._fast_since = None
+            return None
+        self._fast_since = snapshot.stamp if self._fast_since is None else self._fast_since
+        lasted = (snapshot.stamp - self._fast_since) * NANOSECOND
+        return finding if lasted >= self._overspeed_time else None
+
+    def _fast(self, snapshot: JointSnapshot) -> Finding | None:
+        limits, factor = self._limits, self._overspeed
         speed = float(np.linalg.norm(self._kinematics.jacobian(snapshot.position)[:3] @ snapshot.velocity))
-        if speed > self._overspeed * self._limits.max_tool_speed:
-            return Finding("tool_speed", f"tool at {speed:.3f} m/s, limit {self._limits.max_tool_speed} m/s")
-        allowed = self._limits.joint_speed_fraction * self._kinematics.velocity_limits
+        if speed > factor * limits.max_tool_speed:
+            return Finding("tool_speed", f"tool at {speed:.3f} m/s, limit {limits.max_tool_speed} m/s")
+        allowed = limits.joint_speed_fraction * self._kinematics.velocity_limits
         worst = int((np.abs(snapshot.velocity) / allowed).argmax())
-        if abs(snapshot.velocity[worst]) > self._overspeed * allowed[worst]:
-            found = f"{self._kinematics.joints[worst]} at {snapshot.velocity[worst]:.3f} rad/s"
-            return Finding("joint_speed", f"{found}, limit {allowed[worst]:.3f} rad/s")
-        return None
+        if abs(snapshot.velocity[worst]) <= factor * allowed[worst]:
+            return None
+        found = f"{self._kinematics.joints[worst]} at {snapshot.velocity[worst]:.3f} rad/s"
+        return Finding("joint_speed", f"{found}, limit {allowed[worst]:.3f} rad/s")

@@ -1,6 +1,7 @@
 """What guard_node, servo_node and gripper_node share: robot, thresholds as parameters, counted findings."""
 
 import dataclasses
+import math
 from collections import Counter
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
@@ -9,11 +10,14 @@ from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 
+from grasp_bringup.watchdog import WatchTime
 from qtopt_policy.base_node import OK, WARN, BaseNode
 from qtopt_policy.robot import RobotConfig, load_robot
 from qtopt_policy.share import resolve
 
 C = TypeVar("C")
+
+WARN_PERIOD = 1.0  # [s] between warnings of one kind
 
 # Several publishers may each send their joints: deep enough that one does not push out the other.
 JOINT_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=20, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -24,12 +28,17 @@ class MotionNode(BaseNode):
 
     Parameters (ROS):
         robot: path of the robot YAML, absolute or in the package's share folder.
+        clock_timeout: a simulator's clock that has stood still for so long [s] makes the arm hold.
     """
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.declare_parameter("robot", "config/robots/sim.yaml")
         self.active = False
+        self.declare_parameter("clock_timeout", 1.0)
+        simulated = self.parameter("use_sim_time", bool)
+        self._watch = WatchTime(simulated, self.parameter("clock_timeout", float))
+        self._said: dict[str, float] = {}
         self._reported: Counter[str] = Counter()
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -41,6 +50,24 @@ class MotionNode(BaseNode):
         """Pass on nothing any more: the arm holds."""
         self.active = False
         return super().on_deactivate(state)
+
+    def steady_now(self) -> float:
+        """Return the time that watchdogs count [s]: it rests while a simulator's clock does."""
+        return self._watch.now(super().steady_now(), self.now())
+
+    def clock_stalled(self) -> bool:
+        """Return whether a simulator's clock has stood still for too long."""
+        return self._watch.stalled(super().steady_now())
+
+    def warn(self, kind: str, text: str) -> None:
+        """Log a warning, at most once a second per kind.
+
+        rclpy's own throttling looks for its caller first, which costs milliseconds each time.
+        """
+        now = super().steady_now()
+        if now - self._said.get(kind, -math.inf) >= WARN_PERIOD:
+            self._said[kind] = now
+            self.get_logger().warning(text)
 
     def robot(self) -> RobotConfig:
         """Read the robot that the parameter names; errors as robot.load_robot."""

@@ -34,16 +34,37 @@ class Watchdog:
         return self.awake and not self.alive(now)
 
 
-class ClockWatch:
-    """Expires when a clock shows the same time for `timeout` [s] of another one."""
+class WatchTime:
+    """The time that watchdogs count: the steady clock, but in a simulation only while its clock moves.
 
-    def __init__(self, timeout: float) -> None:
-        self._watchdog = Watchdog(timeout)
+    A simulator that waits for a node (lockstep) or for the machine moves nothing meanwhile, so nobody's
+    silence counts; a standing clock is told by `stalled`.
+
+    Args:
+        simulated: whether ROS time comes from a simulator.
+        timeout: after which a clock counts as standing [s].
+    """
+
+    # One tick of simulated time counts for at most this much: the rest was waiting [s].
+    LONGEST_TICK = 0.1
+
+    def __init__(self, simulated: bool, timeout: float) -> None:
+        self._simulated = simulated
+        self._timeout = timeout
         self._shown: float | None = None
+        self._moved = 0.0
+        self._counted = 0.0
 
-    def observe(self, shown: float, now: float) -> bool:
-        """Compare the watched clock's time `shown` with before; return whether it has stalled at `now`."""
+    def now(self, steady: float, shown: float) -> float:
+        """Return the time that watchdogs count [s], at the steady time and the ROS time `shown` [s]."""
+        if not self._simulated:
+            return steady
         if shown != self._shown:
-            self._shown = shown
-            self._watchdog.feed(now)
-        return self._watchdog.expired(now)
+            if self._shown is not None:
+                self._counted += min(steady - self._moved, self.LONGEST_TICK)
+            self._shown, self._moved = shown, steady
+        return self._counted
+
+    def stalled(self, steady: float) -> bool:
+        """Return whether a simulator's clock has stood still for too long."""
+        return self._simulated and self._shown is not None and steady - self._moved > self._timeout
