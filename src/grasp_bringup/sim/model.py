@@ -137,7 +137,7 @@ def _set_pads(spec: Any, robot: RobotConfig, physics: PhysicsConfig) -> None:
     for name in robot.gripper.joints:
         for geom in spec.joint(name).parent.geoms:
             if geom.contype:
-                geom.condim, geom.priority = 6, 1
+                geom.condim, geom.priority = 4, 1
                 geom.friction = physics.pad_friction
                 geom.solref = physics.pad_solref
                 geom.solimp[:3] = physics.pad_solimp

@@ -21,6 +21,8 @@ UPRIGHT: Quaternion = (0.0, 0.0, 0.0, 1.0)
 ALONG_X: Quaternion = (0.0, float(np.sqrt(0.5)), 0.0, float(np.sqrt(0.5)))
 
 RING_SEGMENTS = 10
+# Every second segment is lower by twice this [m], so that a ring rests on half as many contacts.
+RING_STEP = 0.0003
 
 
 @dataclass(frozen=True)
@@ -196,11 +198,11 @@ def _ring(sizes: SizeRanges, rng: np.random.Generator) -> Shape:
     segments = tuple(
         Part(
             "box",
-            (wall / 2, float(chord / 2), height / 2),
+            (wall / 2, float(chord / 2), height / 2 - RING_STEP * (index % 2)),
             (float(radius * np.cos(a)), float(radius * np.sin(a)), 0.0),
             _turned(float(a)),
         )
-        for a in angles
+        for index, a in enumerate(angles)
     )
     handle = _between(rng, 0.04, 0.05)
     grip = Part("box", (handle / 2, bar / 2, height / 2), (radius + handle / 2, 0.0, 0.0))
