@@ -16,7 +16,7 @@ from qtopt_policy.step_rule import Measurement
 
 # A procedure that waits by yielding; the collector goes on with it at every tick.
 Script = Generator[None, None, None]
-RequestKind = Literal["own", "reset", "prepare", "run", "cancel"]
+RequestKind = Literal["own", "resume", "reset", "prepare", "run", "cancel"]
 Value = str | int | float
 
 ANSWER_TIMEOUT = 30.0  # [s] of steady time
@@ -46,8 +46,8 @@ class Request:
     """Something that another node is to do.
 
     Attributes:
-        kind: own: give the arm to `owner`; reset: place the scene `seed` of `split`; prepare: set the
-            policy's parameters `values`; run, cancel: the policy's episode.
+        kind: own: give the arm to `owner`; resume: end a stop of the arm; reset: place the scene `seed` of
+            `split`; prepare: set the policy's parameters `values`; run, cancel: the policy's episode.
         values: arguments.
         reply: None while there is none.
     """
@@ -110,14 +110,19 @@ class Cell:
         return state.tool_pose
 
     @property
+    def stopped(self) -> str:
+        """Why the arm is stopped, "" where it is not."""
+        return (self.arm.get("reason") or "unknown") if self.arm.get("stopped") == "1" else ""
+
+    @property
     def obstacle(self) -> str:
         """What keeps the arm from moving, "" where nothing does."""
         if self.silent:
             return f"no heartbeat of {', '.join(self.silent)}"
         if self.measurement() is None:
             return "no tool pose or gripper position yet"
-        if self.arm.get("stopped") == "1":
-            return f"the arm is stopped: {self.arm.get('reason', '')}"
+        if self.stopped:
+            return f"the arm is stopped: {self.stopped}"
         return "the arm is not armed" if self.arm.get("armed") == "0" else ""
 
     def require(self) -> None:

@@ -182,6 +182,9 @@ class Collector:
     def _wait_until_free(self) -> Script:
         while self.cell.obstacle:
             self.phase, self._motions.wish = f"waiting: {self.cell.obstacle}", None
+            # A simulated arm harms nobody; a real one is resumed by its operator.
+            if self._config.reset == "sim" and self.cell.stopped not in ("", "operator"):
+                yield from self.cell.urge("resume", RETRY_TIME)
             yield
 
     def _go_home(self) -> Script:

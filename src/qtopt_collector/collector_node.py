@@ -323,8 +323,12 @@ class CollectorNode(BaseNode):
         waits = collector.phase.startswith("waiting")
         level = ERROR if collector.failure else WARN if waits else OK
         self.report("collection", level, collector.phase, collected=collector.collected)
-        log = self.get_logger()
-        (log.error if collector.failure else log.warning if waits else log.info)(collector.phase)
+        if collector.failure:  # rclpy wants each severity at a place of its own
+            self.get_logger().error(collector.phase)
+        elif waits:
+            self.get_logger().warning(collector.phase)
+        else:
+            self.get_logger().info(collector.phase)
 
 
 def collect(node: CollectorNode) -> None:

@@ -15,6 +15,7 @@ from qtopt_policy import topics
 from qtopt_policy.base_node import BaseNode
 
 Then = Callable[[Reply], None]
+TRIGGERS = {"run": topics.RUN_EPISODE, "cancel": topics.CANCEL_EPISODE, "resume": topics.ARM_RESUME}
 
 
 class RequestCaller:
@@ -30,8 +31,7 @@ class RequestCaller:
             for name in ("guard_node", "policy_node", "sim_node")
         }
         self._triggers = {
-            name: node.create_client(Trigger, name)
-            for name in (topics.RUN_EPISODE, topics.CANCEL_EPISODE, topics.SIM_RESET)
+            name: node.create_client(Trigger, name) for name in (*TRIGGERS.values(), topics.SIM_RESET)
         }
         self._waiting: list[tuple[Client, Any, Then]] = []
 
@@ -49,8 +49,7 @@ class RequestCaller:
         elif request.kind == "reset":
             self._set("sim_node", request.values, lambda reply: self._reset(reply, done))
         else:
-            name = topics.RUN_EPISODE if request.kind == "run" else topics.CANCEL_EPISODE
-            self._call(self._triggers[name], Trigger.Request(), done)
+            self._call(self._triggers[TRIGGERS[request.kind]], Trigger.Request(), done)
 
     def _reset(self, reply: Reply, done: Then) -> None:
         if reply.done:

@@ -158,20 +158,46 @@ def test_a_death_in_the_drop_does_not_undo_the_verdict(tmp_path: Path) -> None:
     assert cell.outcomes[0]["drop_changed"] == "null"
 
 
-@pytest.mark.parametrize(("reason", "end"), [("operator", "operator"), ("no joint state", "watchdog")])
-def test_a_stop_of_the_arm_aborts_and_waits_for_resume(tmp_path: Path, reason: str, end: str) -> None:
-    cell = CollectorCell(tmp_path, episodes=2)
+def stop_once(reason: str, back: float = 1e9) -> Callable[[CollectorCell], None]:
+    """Stop the arm in the first lift; whoever resumes it does so after a while [s]."""
     stopped: list[float] = []
 
     def look(cell: CollectorCell) -> None:
         if not stopped and "lifting" in cell.collector.phase:
             stopped.append(cell.time)
-        now = bool(stopped) and cell.time < stopped[0] + 3.0
-        cell.collector.cell.arm = {"stopped": str(int(now)), "reason": reason if now else ""}
+            cell.collector.cell.arm = {"stopped": "1", "reason": reason}
+        if stopped and cell.time > stopped[0] + back:
+            cell.collector.cell.arm = {"stopped": "0", "reason": ""}
 
-    cell.at_tick = look
+    return look
+
+
+def end_reasons(bags: Path) -> list[str]:
+    return [read_episode(bag).info.end_reason for bag in layout.list_bags(bags)]
+
+
+def test_an_operators_stop_aborts_and_waits_for_the_operator(tmp_path: Path) -> None:
+    cell = CollectorCell(tmp_path, episodes=2)
+    cell.at_tick = stop_once("operator", back=3.0)
     cell.run()
-    assert [read_episode(bag).info.end_reason for bag in layout.list_bags(tmp_path)] == [end, "terminate"]
+    assert end_reasons(tmp_path) == ["operator", "terminate"]
+    assert "resume" not in kinds(cell)
+
+
+def test_a_simulated_arm_that_a_watchdog_stopped_is_resumed(tmp_path: Path) -> None:
+    cell = CollectorCell(tmp_path, episodes=2)
+    cell.at_tick = stop_once("joint7 at 2 rad/s")
+    cell.run()
+    assert end_reasons(tmp_path) == ["watchdog", "terminate"]
+    assert kinds(cell).count("resume") == 1
+
+
+def test_a_real_arm_that_a_watchdog_stopped_is_left_to_its_operator(tmp_path: Path) -> None:
+    cell = CollectorCell(tmp_path, config=CollectorConfig(episodes=2, reset="none"))
+    cell.at_tick = stop_once("joint7 at 2 rad/s", back=60.0)
+    cell.run()
+    assert end_reasons(tmp_path) == ["watchdog", "terminate"]
+    assert "resume" not in kinds(cell)
 
 
 def test_a_policy_that_does_not_end_is_cut_off_by_the_deadline(tmp_path: Path) -> None:

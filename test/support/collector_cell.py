@@ -128,6 +128,8 @@ class CollectorCell:
         request.reply = Reply(True, "{}")
         if request.kind == "own":
             self.owner = str(request.values["owner"])
+        elif request.kind == "resume":
+            self.collector.cell.arm = {"stopped": "0", "reason": "just resumed"}
         elif request.kind == "prepare":
             self._prepared = dict(request.values)
         elif request.kind == "run":
