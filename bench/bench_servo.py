@@ -120,9 +120,7 @@ def run(name: str, kinematics: Kinematics, limits: Limits, home: Array, moves: i
             fastest = max(fastest, float(np.linalg.norm(np.diff(points, axis=0), axis=1).max()) / PERIOD)
         kind = "changed on the way" if changing else "from rest to rest"
         cost, median, longest = np.median(costs) * 1e6, np.nanmedian(times), np.nanmax(times)
-        print(
-            f"{name:7} {kind:19} tick {cost:4.0f} us   near and slow after {median:.2f} s, at most", end=" "
-        )
+        print(f"{name:7} {kind:19} tick {cost:4.0f} us   arrived after {median:.2f} s, at most", end=" ")
         print(f"{longest:.2f} s   tool up to {fastest:.3f} m/s (limit {limits.max_tool_speed})")
 
 
