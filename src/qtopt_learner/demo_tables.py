@@ -12,7 +12,7 @@ from qtopt_collector.report.score import result_of, scores
 
 
 def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, box=SIMPLE_HEAD, title_justify="left")
+    table = Table(title=title, box=SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
     for index, name in enumerate(columns):
         table.add_column(name, justify="right" if index else "left", no_wrap=True)
     return table
@@ -20,9 +20,7 @@ def _table(title: str, *columns: str) -> Table:
 
 def policy_table(recordings: Sequence[Recording]) -> Table:
     """Return one row per policy: episodes, success with its 95 % interval, steps, decision latency."""
-    table = _table(
-        "episodes", "policy", "episodes", "aborted", "success [95 %]", "steps", "latency p50 / p99"
-    )
+    table = _table("episodes", "policy", "episodes", "aborted", "success [95 %]", "steps", "latency p50, p99")
     for row in scores([result_of(recording.episode) for recording in recordings]):
         own = [r for r in recordings if r.episode.info.policy == row.policy]
         steps = f"{row.mean_steps:.1f}" if row.judged.trials else "-"

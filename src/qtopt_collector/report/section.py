@@ -6,7 +6,7 @@ import numpy as np
 
 from qtopt_collector.report.chart import Panel, chart
 from qtopt_collector.report.frame import data_uri, film_frame
-from qtopt_collector.report.recording import Recording
+from qtopt_collector.report.recording import F64, Recording, Trace
 from qtopt_policy.grasp_action import ActionFrame
 
 
@@ -65,16 +65,23 @@ def _curves(recording: Recording) -> str:
     end = float(np.max(np.concatenate(ends))) - start
     aperture, height = recording.aperture, recording.height
     panels = [
-        Panel("aperture, mm", "aperture", aperture.time - start, aperture.value * 1000.0, 0.0, 80.0),
-        Panel("height, mm", "height", height.time - start, height.value * 1000.0, 0.0, 300.0),
+        Panel("aperture, mm", "aperture", *_since(aperture, start), 0.0, 80.0),
+        Panel("height, mm", "height", *_since(height, start), 0.0, 300.0),
     ]
     if np.isfinite(steps.q).any():
         panels.insert(0, Panel("Q", "q", steps.stamp - start, steps.q, 0.0, 1.0, dots=True))
     return chart(tuple(panels), steps.stamp - start, end)
 
 
+def _since(trace: Trace, start: float) -> tuple[F64, F64]:
+    """Return times from `start` on, counted from there, and values in [mm]."""
+    shown = trace.time >= start
+    return trace.time[shown] - start, trace.value[shown] * 1000.0
+
+
 def _search(recording: Recording) -> str:
-    if not recording.search:
+    # Policies that do not search have nothing to show beyond the film strip.
+    if not np.isfinite(recording.episode.steps.q).any() or not recording.search:
         return ""
     pictures = "".join(
         f'<figure><img src="{data_uri(image)}" alt="candidates of step {index + 1}">'

@@ -1,5 +1,6 @@
 """From a bag to what the report shows of it."""
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,8 @@ from numpy.typing import NDArray
 
 from qtopt_collector.bags import messages
 from qtopt_collector.bags.layout import list_bags
-from qtopt_collector.bags.reader import STAMP_TOLERANCE, Contents, build_episode, open_bag, read_steps
-from qtopt_collector.bags.schema import DEBUG_IMAGE, SPECS
+from qtopt_collector.bags.reader import STAMP_TOLERANCE, Contents, Entry, build_episode, open_bag, read_steps
+from qtopt_collector.bags.schema import BOOL, DEBUG_IMAGE, SPECS
 from qtopt_collector.episode import Steps
 from qtopt_collector.report.page import page
 from qtopt_collector.report.recording import Recording, TopicStats, Trace, topic_stats
@@ -82,10 +83,21 @@ def write_report(
 
 def _topics(contents: Contents) -> tuple[TopicStats, ...]:
     return tuple(
-        topic_stats(topic, SPECS[topic].kind, np.array([entry.time * 1e-9 for entry in entries]))
+        topic_stats(topic, SPECS[topic].kind, np.unique([_stamp(topic, entry) for entry in entries]) * 1e-9)
         for topic, entries in contents.entries.items()
         if topic in SPECS and entries
     )
+
+
+def _stamp(topic: str, entry: Entry) -> int:
+    """Return a message's own time [ns]: of its header, which comes first, or of its reception.
+
+    A simulator that waits for its consumers sends its last messages again; a stamp counts once.
+    """
+    if SPECS[topic].kind == BOOL:
+        return entry.time
+    seconds, nanoseconds = struct.unpack_from("<iI", entry.cdr, 4)
+    return int(seconds) * messages.NANO + int(nanoseconds)
 
 
 def _aperture(contents: Contents, steps: Steps, robot: RobotConfig | None) -> Trace:

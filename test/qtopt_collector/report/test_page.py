@@ -65,7 +65,7 @@ def test_every_tag_is_closed_in_order() -> None:
 
 
 def test_every_reference_is_an_image_that_decodes() -> None:
-    parsed = Parsed(page("t", [recording(search=True), recording(name="two", count=4)], 2))
+    parsed = Parsed(page("t", [recording(policy="cem", search=True), recording(name="two", count=4)], 2))
     # 7 steps + 7 searches + 2 drops, and 4 steps + 2 drops
     assert len(parsed.references) == 22
     assert {decode(uri).shape for uri in parsed.references} == {(64, 64, 3)}
@@ -76,6 +76,10 @@ def test_pictures_hold_the_pixels_of_the_episode() -> None:
     parsed = Parsed(page("t", [source], 1))
     shown = np.stack([cv2.cvtColor(decode(uri), cv2.COLOR_BGR2RGB) for uri in parsed.references[:3]])
     np.testing.assert_array_equal(shown, source.episode.steps.image)
+
+
+def test_a_policy_that_does_not_search_shows_no_candidates() -> None:
+    assert "Candidates" not in page("t", [recording(policy="scripted", search=True)], 1)
 
 
 def test_one_picture_per_step() -> None:

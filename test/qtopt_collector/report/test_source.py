@@ -28,6 +28,20 @@ def test_rates_of_topics(tmp_path: Path) -> None:
     assert topics.EPISODE not in found
 
 
+def test_a_message_sent_again_counts_once(tmp_path: Path) -> None:
+    episode = make_episode()
+    signals = make_signals(episode)
+    again = [signal for signal in signals if signal.topic == topics.JOINT_STATES][:50]
+    once, twice = (
+        next(t for t in read_recording(bag).topics if t.topic == topics.JOINT_STATES)
+        for bag in (
+            write_episode(tmp_path / "once", episode, signals),
+            write_episode(tmp_path / "twice", episode, [*signals, *again]),
+        )
+    )
+    assert twice == once
+
+
 def test_aperture_between_steps_comes_from_the_fingers(tmp_path: Path) -> None:
     robot = load_robot(resolve(Path("config/robots/sim.yaml")))
     trace = read_recording(write_sample(tmp_path), robot).aperture
