@@ -115,16 +115,18 @@ class EpisodeWriter:
         Raises:
             BagError: unknown topic, or the disk refuses (full, for example).
         """
-        schema.lookup(topic)
+        if topic not in self._counts:
+            schema.lookup(topic)  # raises
         self._last = max(self._last, time)
-        if not any(self._counts.values()):
-            self._start = self._last
-        with self._disk():
-            sequence = self._counts[topic]
-            self._mcap.add_message(self._channels[topic], self._last, cdr, self._last, sequence)
+        self._start = self._start or self._last
+        number = self._counts[topic]
+        try:  # without `_disk`, which would take as long as the write itself
+            self._mcap.add_message(self._channels[topic], self._last, cdr, self._last, number)
             if topic == topics.STEP:
                 self._stream.flush()
-        self._counts[topic] += 1
+        except (OSError, ValueError) as error:
+            raise self._refused(error) from error
+        self._counts[topic] = number + 1
         self.steps += topic == topics.STEP
 
     def flush(self) -> None:
@@ -178,15 +180,18 @@ class EpisodeWriter:
         """Turn what the disk refuses into a BagError that says what is safe."""
         try:
             yield
-        except FileExistsError as error:
-            raise BagError(f"{self.bag}: exists already; bags are never overwritten") from error
-        except OSError as error:
-            if hasattr(self, "_stream"):
-                self.abandon()
-            raise BagError(
-                f"{self.path}: cannot be written: {error.strerror or error}. "
-                f"{self.steps} complete steps are on disk "
-                "(mend the bag with `qtopt bags repair`), and all closed bags are whole"
-            ) from error
-        except ValueError as error:  # what Python's files raise once they are closed
-            raise BagError(f"{self.path}: {error}") from error
+        except (OSError, ValueError) as error:
+            raise self._refused(error) from error
+
+    def _refused(self, error: OSError | ValueError) -> BagError:
+        if isinstance(error, ValueError):  # what Python's files raise once they are closed
+            return BagError(f"{self.path}: {error}")
+        if isinstance(error, FileExistsError):
+            return BagError(f"{self.bag}: exists already; bags are never overwritten")
+        if hasattr(self, "_stream"):
+            self.abandon()
+        return BagError(
+            f"{self.path}: cannot be written: {error.strerror or error}. "
+            f"{self.steps} complete steps are on disk "
+            "(mend the bag with `qtopt bags repair`), and all closed bags are whole"
+        )
