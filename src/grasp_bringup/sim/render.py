@@ -6,6 +6,7 @@ Shadows cost 10 to 60 times the rest on software renderers, and no policy here n
 import ctypes.util
 import importlib
 import os
+import weakref
 from typing import Any
 
 import mujoco
@@ -77,6 +78,8 @@ class Renderer:
         self._camera = mujoco.MjvCamera()
         self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
         self._perturb = mujoco.MjvPerturb()
+        # Also at exit: EGL complains when its context outlives the interpreter's modules.
+        self._free = weakref.finalize(self, _free, self._gl, self._context)
 
     def render(self, model: Any, data: Any, camera: str, width: int, height: int) -> Image:
         """Return the picture of a camera at the present state, RGB uint8, shape (height, width, 3)."""
@@ -98,6 +101,11 @@ class Renderer:
         return np.ascontiguousarray(image[::-1])
 
     def close(self) -> None:
-        """Free the OpenGL context."""
-        self._context.free()
-        self._gl.free()
+        """Free the OpenGL context; again does nothing."""
+        self._free()
+
+
+def _free(gl: Any, context: Any) -> None:
+    gl.make_current()
+    context.free()
+    gl.free()

@@ -84,14 +84,14 @@ def play(envs: AsyncVectorEnv, policy: BatchPolicy, seeds: Sequence[int]) -> Ite
     slots = envs.num_envs
     current = np.full(slots, -1, dtype=np.int64)
     steps = np.zeros(slots, dtype=np.int64)
-    finished = np.ones(slots, dtype=bool)
+    finished: NDArray[np.bool_] = np.ones(slots, dtype=bool)
     fresh = _assign(current, finished, waiting)
     observations: Batch = {}
     while (current >= 0).any():
         if fresh.any():
             # Slots that never got a seed must be reset once: a mask of all true does it.
             mask = fresh if observations else np.ones(slots, dtype=bool)
-            start = [max(int(seed), 0) for seed in current]
+            start: list[int | None] = [max(int(seed), 0) for seed in current]
             observations, _ = envs.reset(seed=start, options={"reset_mask": mask})
             steps[fresh] = 0
         observations, _, ended, _, info = envs.step(policy(observations, current, steps))

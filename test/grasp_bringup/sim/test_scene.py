@@ -53,9 +53,9 @@ def test_objects_come_from_the_splits_families_and_count(split: str, seed: int) 
 
 
 @given(split=splits, seed=seeds)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_dropped_objects_are_within_the_walls_and_do_not_touch(split: str, seed: int) -> None:
-    clouds = [o.pose.transform(shape_points(o.shape, 0.01)[0]) for o in scene(split, seed).objects]
+    clouds = [o.pose.transform(shape_points(o.shape, 0.015)[0]) for o in scene(split, seed).objects]
     room = np.array(BIN.size[:2]) / 2 - 0.005
     for cloud in clouds:
         assert (np.abs(cloud[:, :2] - np.array(BIN.centre[:2])) < room).all()
@@ -75,7 +75,7 @@ def test_nothing_is_dropped_onto_a_gripper_at_home(split: str, seed: int) -> Non
 
 def test_at_least_half_of_the_scenes_hold_four_or_more_objects() -> None:
     for split in CONFIG.splits:
-        counts = np.array([len(scene(split, seed).objects) for seed in range(200)])
+        counts = np.array([len(scene(split, seed).objects) for seed in range(100)])
         assert (counts >= 4).mean() >= 0.5
         assert counts.min() == 1
         assert counts.max() == 10
@@ -92,8 +92,8 @@ def test_equal_seeds_of_the_splits_draw_from_disjoint_streams() -> None:
     families = CONFIG.splits["train"].families
     other = SplitConfig(families, CONFIG.splits["test"].seed_block)
     both = _with_splits({"a": CONFIG.splits["train"], "b": other})
-    first = {_signature(sample_scene(both, "a", seed, BIN)) for seed in range(50)}
-    second = {_signature(sample_scene(both, "b", seed, BIN)) for seed in range(50)}
+    first = {_signature(sample_scene(both, "a", seed, BIN)) for seed in range(20)}
+    second = {_signature(sample_scene(both, "b", seed, BIN)) for seed in range(20)}
     assert not first & second
 
 
