@@ -39,6 +39,7 @@ DEV = [
     "ruff>=0.8",
     "types-PyYAML",
 ]
+BENCH = ["ruckig>=0.14"]  # measured beside the servo
 
 
 def text(tag: str) -> str:
@@ -83,7 +84,7 @@ setup(
     data_files=data_files(),
     python_requires=">=3.10",
     install_requires=requirements(),
-    extras_require={"wheels": WHEELS, "dev": DEV},
+    extras_require={"wheels": WHEELS, "dev": DEV, "bench": BENCH},
     entry_points={"console_scripts": ["qtopt = qtopt_learner.cli:main"]},
     zip_safe=False,
 )

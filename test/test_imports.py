@@ -29,6 +29,7 @@ HOMES = {
 # Distribution on the package index, where its name differs from the module's.
 DISTRIBUTIONS = {
     "ament_index_python": "ros-ament-index-python",
+    "catkin_pkg": "catkin-pkg",
     "builtin_interfaces": "ros-builtin-interfaces",
     "cv2": "opencv-python-headless",
     "cv_bridge": "cv-bridge",
@@ -50,7 +51,7 @@ LOADED_AT_RUN_TIME = {"ros-rmw-fastrtps-cpp"}
 
 @dataclass(frozen=True)
 class Import:
-    """One import statement: the file relative to src, its line, and the top-level module."""
+    """One import statement: the file relative to its folder (src), its line, and the top-level module."""
 
     file: str
     line: int
@@ -60,10 +61,10 @@ class Import:
         return f"src/{self.file}:{self.line}: imports {self.module}"
 
 
-def imports() -> Iterator[Import]:
+def imports(folder: Path = SOURCE) -> Iterator[Import]:
     """Yield every import under src, wherever in its file it stands; not those for type checking alone."""
-    for path in sorted(SOURCE.rglob("*.py")):
-        name = path.relative_to(SOURCE).as_posix()
+    for path in sorted(folder.rglob("*.py")):
+        name = path.relative_to(folder).as_posix()
         tree = ast.parse(path.read_text())
         skipped = {
             id(node) for block in ast.walk(tree) if _for_type_checking(block) for node in ast.walk(block)
@@ -81,17 +82,19 @@ def _for_type_checking(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
-def third_party() -> set[str]:
+def third_party(folder: Path = SOURCE) -> set[str]:
     """Return the top-level modules that come from neither this project nor the standard library."""
-    return {entry.module for entry in imports()} - set(PACKAGES) - set(sys.stdlib_module_names)
+    helpers = {path.name for path in (ROOT / "test").iterdir()}
+    found = {entry.module for entry in imports(folder)}
+    return found - set(PACKAGES) - helpers - set(sys.stdlib_module_names)
 
 
-def declared() -> set[str]:
-    """Return the names of the distributions in requirements.txt and in the list WHEELS of setup.py."""
+def declared(*lists: str) -> set[str]:
+    """Return the names of the distributions in requirements.txt and in `lists` of setup.py."""
     lines = (line.split("#")[0].strip() for line in (ROOT / "requirements.txt").read_text().splitlines())
     requirements = [line for line in lines if line]
     for node in ast.parse((ROOT / "setup.py").read_text()).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "WHEELS":
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in lists:
             requirements += ast.literal_eval(node.value)
     return {re.split(r"[<>=!~\[;]", text)[0] for text in requirements}
 
@@ -117,13 +120,20 @@ def test_a_heavy_library_is_imported_only_where_it_belongs(modules: str, files: 
 
 def test_every_library_used_is_declared() -> None:
     needed = {DISTRIBUTIONS.get(module, module) for module in third_party() - NOT_ON_THE_INDEX}
-    missing = needed - declared()
+    missing = needed - declared("WHEELS")
+    assert not missing, f"neither requirements.txt nor setup.py requires {sorted(missing)}"
+
+
+@pytest.mark.parametrize("folder", ["test", "bench"])
+def test_every_library_used_in_tests_and_benches_is_declared(folder: str) -> None:
+    modules = third_party(ROOT / folder) - NOT_ON_THE_INDEX
+    missing = {DISTRIBUTIONS.get(module, module) for module in modules} - declared("WHEELS", "DEV", "BENCH")
     assert not missing, f"neither requirements.txt nor setup.py requires {sorted(missing)}"
 
 
 def test_every_library_declared_is_used() -> None:
     used = {DISTRIBUTIONS.get(module, module) for module in third_party()}
-    unused = declared() - used - LOADED_AT_RUN_TIME
+    unused = declared("WHEELS") - used - LOADED_AT_RUN_TIME
     assert not unused, f"requirements.txt or setup.py requires {sorted(unused)}, which nothing imports"
 
 
