@@ -11,7 +11,8 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, Header
 from std_srvs.srv import SetBool, Trigger
 
-from grasp_bringup.guard import Guard, GuardConfig, GuardState
+from grasp_bringup.guard import Guard
+from grasp_bringup.guard_types import GuardConfig, GuardState
 from grasp_bringup.kinematics import kinematics_of
 from grasp_bringup.motion_node import JOINT_QOS, MotionNode
 from grasp_bringup.wish import Wish

@@ -3,7 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from grasp_bringup.guard import Guard, GuardConfig, Verdict
+from grasp_bringup.guard import Guard
+from grasp_bringup.guard_types import GuardConfig, Verdict
 from grasp_bringup.kinematics import Kinematics
 from grasp_bringup.wish import Wish
 from qtopt_policy.errors import ConfigError, UnknownNameError

@@ -1,0 +1,63 @@
+"""Thresholds of the guard, what it tells about itself, and what becomes of a wish."""
+
+from dataclasses import dataclass
+
+from grasp_bringup.wish import Finding
+from qtopt_policy.errors import ConfigError
+from qtopt_policy.geometry import Pose
+from qtopt_policy.topics import Owner
+
+
+@dataclass(frozen=True)
+class GuardConfig:
+    """Thresholds of the guard; times in [s].
+
+    Attributes:
+        require_arming: start disarmed; unarmed wishes are checked and logged but not passed on.
+        wish_timeout: without an accepted wish for this long the arm holds.
+        heartbeat_timeout: without a heartbeat of the owner for this long the arm holds.
+        joint_timeout: without a reading of an arm joint for this long the arm is stopped.
+        max_wish_age, max_wish_lead: how far a wish's stamp may lie in the past and in the future.
+        overspeed: a measured tool or joint speed over this multiple of its limit...
+        overspeed_time: ...for this long stops the arm.
+    """
+
+    require_arming: bool = True
+    wish_timeout: float = 0.25
+    heartbeat_timeout: float = 0.25
+    joint_timeout: float = 0.2
+    max_wish_age: float = 0.25
+    max_wish_lead: float = 0.1
+    overspeed: float = 1.5
+    overspeed_time: float = 0.05
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if name != "require_arming" and not value > 0.0:
+                raise ConfigError(f"{name} {value}: must be above 0")
+
+
+@dataclass(frozen=True)
+class GuardState:
+    """What `arm/state` tells; `reason` says why the arm is stopped or holds, "" while it follows wishes."""
+
+    owner: Owner
+    armed: bool
+    stopped: bool
+    holding: bool
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """What became of a wish.
+
+    Attributes:
+        target: pose to pass on, or None.
+        limits: names of the limits that changed the target (limits.clip).
+        refusal: why nothing is passed on, or None.
+    """
+
+    target: Pose | None
+    limits: tuple[str, ...] = ()
+    refusal: Finding | None = None
