@@ -21,6 +21,7 @@ from qtopt_policy.errors import QtoptError
 from qtopt_policy.geometry import Array, Pose
 
 SENSOR_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+CLOCK_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=32, reliability=ReliabilityPolicy.BEST_EFFORT)
 LATEST_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.RELIABLE)
 RECORD_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=100, reliability=ReliabilityPolicy.RELIABLE)
 LATCHED_QOS = QoSProfile(
@@ -113,12 +114,16 @@ class BaseNode(LifecycleNode):
         options.setdefault("event_callbacks", callbacks)
         return super().create_publisher(*args, **options)
 
-    def create_subscription(self, *args: Any, **options: Any) -> Any:
-        """Create a subscription as rclpy does, with QoS warnings only where `watch_qos` is set."""
-        options.setdefault(
-            "event_callbacks", SubscriptionEventCallbacks(use_default_callbacks=self.watch_qos)
-        )
-        return super().create_subscription(*args, **options)
+    def create_subscription(self, kind: Any, topic: str, callback: Any, qos: Any, **options: Any) -> Any:
+        """Create a subscription as rclpy does, with QoS warnings only where `watch_qos` is set.
+
+        rclpy's own one for /clock gets a queue, so that an executor that is late takes time tick by tick,
+        in step with the other topics, of which it takes one message each per round (sim/lockstep.py).
+        """
+        callbacks = SubscriptionEventCallbacks(use_default_callbacks=self.watch_qos)
+        options.setdefault("event_callbacks", callbacks)
+        profile = CLOCK_QOS if topic == "/clock" else qos
+        return super().create_subscription(kind, topic, callback, profile, **options)
 
     def setup(self) -> None:
         """Create publishers, subscriptions, services and timers. Raises QtoptError on bad parameters."""

@@ -89,7 +89,7 @@ class CellNode(BaseNode):
 
     def _prepare_messages(self, frame: str) -> None:
         """Build each message once: building them is most of what publishing costs."""
-        self._stamp = Time()
+        self._stamp, self._picture_stamp = Time(), Time()
         self._clock_message = Clock(clock=self._stamp)
         self._joints = JointState(name=list(self.world.joint_sample().names))
         self._joints.header.stamp = self._stamp
@@ -97,10 +97,10 @@ class CellNode(BaseNode):
         self._info = camera_info(model, frame)
         self._image = Image(height=model.height, width=model.width, encoding="rgb8", step=3 * model.width)
         self._image.header.frame_id = frame
-        self._info.header.stamp = self._image.header.stamp = self._stamp
+        self._info.header.stamp = self._image.header.stamp = self._picture_stamp
 
     def _connect(self, arm_topic: str, gripper_topic: str) -> None:
-        self._clock_publisher = self.create_publisher(Clock, "/clock", LATEST_QOS)
+        self._clock_publisher = self.create_publisher(Clock, "/clock", RECORD_QOS)
         self._joint_publisher = self.create_publisher(JointState, topics.JOINT_STATES, RECORD_QOS)
         self._image_publisher = self.create_publisher(Image, topics.IMAGE, SENSOR_QOS)
         self._info_publisher = self.create_publisher(CameraInfo, topics.CAMERA_INFO, SENSOR_QOS)
@@ -118,10 +118,6 @@ class CellNode(BaseNode):
         self._joints.position = array("d", sample.position.tobytes())
         self._joints.velocity = array("d", sample.velocity.tobytes())
         self._joints.effort = array("d", sample.effort.tobytes())
-        self.publish_joints()
-
-    def publish_joints(self) -> None:
-        """Publish the joints' state at the time reached."""
         self._joint_publisher.publish(self._joints)
 
     def publish_clock(self) -> None:
@@ -131,6 +127,7 @@ class CellNode(BaseNode):
     def take_picture(self) -> None:
         """Render and publish an image and its camera_info."""
         picture = self.world.render(self._camera)
+        self._picture_stamp.sec, self._picture_stamp.nanosec = self._stamp.sec, self._stamp.nanosec
         self._image.data = array("B", np.ascontiguousarray(picture).tobytes())
         self.images += 1
         self.publish_picture()

@@ -3,7 +3,9 @@
 What makes "nothing is lost" true:
 
 1. A consumer's heartbeat carries the simulated time that it has seen. Time goes at most `window` beyond the
-   oldest one, so no queue longer than `window` worth of messages ever builds up before a consumer.
+   oldest one. An executor takes one message of each topic per round, and /clock is a topic with a queue
+   (base_node.py): who has seen a time has taken the other messages of that time too, so no queue longer
+   than `window` worth of messages builds up before a consumer.
 2. A consumer of images confirms each one that it has taken, by the image's stamp. The next image is not
    published before; an image that transport lost is published again.
 3. While a servo streams set points, each tick waits for the plan that was made for it (`lead` before), so

@@ -26,8 +26,9 @@ from qtopt_policy.errors import QtoptError
 
 PICTURE_TICKS = 10  # 10 Hz of simulated time
 REPORT_TICKS = 100
-REMIND = 0.02  # [s] of wall time after which a clock that nobody answers is published again
-RESEND = 0.1  # [s] of wall time after which an image that nobody took is published again
+# [s] of wall time after which a clock that was not seen and an image that was not taken are published again;
+# rarely enough not to push out of a slow consumer's queue what it has not taken yet.
+RESEND = 0.25
 NAP, SHORT_NAP = 0.005, 0.001  # [s] of waiting for a message; the executor's generator wants few values
 
 
@@ -48,7 +49,7 @@ class SimNode(CellNode):
         self.declare_parameter("lockstep_consumers", [""])
         self._settling: Future | None = None
         self._settle_end = 0.0
-        self._woken = self._sent = 0.0
+        self._sent = 0.0
         self._resent = 0
         self._waits: dict[str, float] = {}
 
@@ -95,12 +96,9 @@ class SimNode(CellNode):
         delay = self._delay(wall)
         if delay <= 0.0:
             self.tick(wall)
-            self._woken = wall
             handle_ready(executor)
             return
-        if wall - self._woken > REMIND:
-            self._remind(wall)
-            self._woken = wall
+        self._remind(wall)
         executor.spin_once(timeout_sec=NAP if delay >= NAP else SHORT_NAP)
 
     def _delay(self, wall: float) -> float:
@@ -131,7 +129,7 @@ class SimNode(CellNode):
             self.take_picture()
             self._lockstep.image_published(self.time)
             self._publish_truth()
-            self._sent = wall
+        self._sent = wall
         self.publish_clock()
         self._pace.ticked(CONTROL_PERIOD, wall)
         if self._settling is not None and (self.world.settled() or self.time >= self._settle_end):
@@ -141,13 +139,13 @@ class SimNode(CellNode):
             self._report_speed(wall)
 
     def _remind(self, wall: float) -> None:
-        """Publish again what may have been lost, and what shows that the cell is alive though time stands."""
-        self.publish_joints()
-        self.publish_clock()
-        if self._lockstep.untaken() and wall - self._sent > RESEND:
-            self.publish_picture()
+        """Publish again what may have been lost on the way: /clock and images are best effort."""
+        if wall - self._sent > RESEND:
             self._sent = wall
-            self._resent += 1
+            self.publish_clock()
+            if self._lockstep.untaken():
+                self.publish_picture()
+                self._resent += 1
 
     # ---- scenes
 
