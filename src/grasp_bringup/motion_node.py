@@ -19,8 +19,9 @@ C = TypeVar("C")
 
 WARN_PERIOD = 1.0  # [s] between warnings of one kind
 
-# Several publishers may each send their joints: deep enough that one does not push out the other.
-JOINT_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=20, reliability=ReliabilityPolicy.BEST_EFFORT)
+# Several publishers may each send their joints, and a simulator that waits sends its last state again ten
+# times a second of wall time: deep enough that none pushes out another.
+JOINT_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=200, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 class MotionNode(BaseNode):
