@@ -152,22 +152,22 @@ class CollectorCell:
             self.closed = wish.gripper_close
 
     def _run_policy(self) -> None:
-        """Half a second after `run`: all messages of an episode at once, then its end."""
-        if not self._running or self.time < self._running + 0.5 or self.idle:
+        """After `run`: the first decision, then all messages of an episode at once, then its end."""
+        if not self._running or self.time < self._running + 0.25 or self.idle:
+            return
+        name, camera = str(self._prepared["episode.id"]), make_camera()
+        told = {"episode_id": name, "policy": str(self._prepared["policy.name"]), "checkpoint": ""}
+        if self.time < self._running + 0.5:
+            text = json.dumps(camera.to_mapping())
+            self.collector.cell.hear_episode(told | {"state": "running", "camera": text})
             return
         self._running = 0.0
-        name = str(self._prepared["episode.id"])
-        camera = make_camera()
         steps = make_steps(self.steps, camera, seed=1, start=self.time)
         episode = Episode(replace(make_info(name), episode_id=name), steps, camera)
         for signal in episode_signals(episode, "base_link"):
             self.recorder.record_message(signal.topic, signal.time, signal.message)
-        self.time = float(steps.stamp[-1] + steps.duration[-1])
         self.pose = pointing_down([0.52, -0.03, 0.03], 0.2)
         self.closed, self.held = True, self.grasp
-        told = {"episode_id": name, "policy": str(self._prepared["policy.name"]), "checkpoint": ""}
-        text = json.dumps(camera.to_mapping())
-        self.collector.cell.hear_episode(told | {"state": "running", "camera": text})
         if not self.hang:
             end = {"state": "ended", "reason": self.reason, "steps": str(self.steps), "camera": ""}
             self.collector.cell.hear_episode(told | end)

@@ -69,6 +69,7 @@ def repair_bag(bag: Path) -> RepairResult:
         steps = len(contents.entries.get(topics.STEP, []))
         if steps == 0:
             return RepairResult(bag, "empty", 0, reason)
+        _recall_camera(contents)
         info = build_episode(contents).info
     except BagError as error:
         return RepairResult(bag, "hopeless", steps, f"{reason}; {error}")
@@ -76,6 +77,16 @@ def repair_bag(bag: Path) -> RepairResult:
     _write_copy(bag, contents, info, outcome)
     ended = info.end_reason != "node_died" or bool(outcome)
     return RepairResult(bag, "closed" if ended else "repaired", steps, reason)
+
+
+def _recall_camera(contents: Contents) -> None:
+    """Take the camera from policy/episode where the crash came before its own record."""
+    if schema.CAMERA_RECORD in contents.metadata:
+        return
+    told = (messages.values_of(message).get("camera", "") for message in contents.decode(topics.EPISODE))
+    camera = next((text for text in told if text), "")
+    if camera:
+        contents.metadata[schema.CAMERA_RECORD] = {"camera": camera}
 
 
 def _cut_at_first_undecodable(contents: Contents) -> None:

@@ -1,3 +1,4 @@
+import json
 from dataclasses import fields
 from pathlib import Path
 
@@ -6,12 +7,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from qtopt_collector.bags import layout
+from qtopt_collector.bags import layout, messages
+from qtopt_collector.bags.convert import Signal, episode_signals
 from qtopt_collector.bags.reader import read_episode
 from qtopt_collector.bags.repair import repair, repair_bag
+from qtopt_collector.bags.writer import EpisodeWriter
 from qtopt_collector.episode import Episode
+from qtopt_policy import topics
 from qtopt_policy.errors import BagError
-from support.episodes import make_episode, write_sample
+from support.episodes import make_episode, make_signals, write_sample
 
 COUNT = 4
 
@@ -76,6 +80,23 @@ def test_zeros_after_a_power_cut_are_cut_off(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes() + bytes(4096))
     assert repair_bag(bag).action == "repaired"
     assert_prefix(read_episode(bag), make_episode(count=COUNT))
+
+
+def test_the_camera_is_recalled_from_what_the_policy_told(tmp_path: Path) -> None:
+    episode = make_episode(count=COUNT)
+    writer = EpisodeWriter(tmp_path, episode.info)
+    told = {"camera": json.dumps(episode.camera.to_mapping())}
+    message = messages.diagnostics("episode", told, 1)
+    signals = [
+        *make_signals(episode),
+        *episode_signals(episode, "base_link"),
+        Signal(1, topics.EPISODE, message),
+    ]
+    for signal in sorted(signals, key=lambda signal: signal.time):
+        writer.write(signal.topic, signal.time, signal.message)
+    writer.abandon()
+    assert repair_bag(writer.bag).action == "repaired"
+    assert read_episode(writer.bag).camera.to_mapping() == episode.camera.to_mapping()
 
 
 def test_closed_bags_are_not_touched(tmp_path: Path) -> None:
