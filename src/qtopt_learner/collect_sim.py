@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from qtopt_learner.actor import ActorConfig
-from qtopt_learner.crew import Crew, crew_configs
+from qtopt_learner.crew import Crew, actor_crew
 from qtopt_learner.store import shard_paths
 from qtopt_policy.errors import ConfigError
 
@@ -36,7 +36,7 @@ def collect_sim(config: CollectSimConfig, console: Console | None = None) -> Non
     total = config.actor.episodes or 0
     share = -(-total // config.actors)
     actor = replace(config.actor, episodes=share)
-    with Progress(console=console or Console()) as progress, Crew(crew_configs(actor, config.actors)) as crew:
+    with Progress(console=console or Console()) as progress, Crew(actor_crew(actor, config.actors)) as crew:
         task = progress.add_task(f"{actor.policy} episodes", total=total)
         while crew.pids:
             for line in crew.watch():

@@ -9,6 +9,7 @@ is known (Replay.value_step) and bounded by the relabelling ratio and the age li
 """
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -17,9 +18,9 @@ from torch import Tensor
 
 from qtopt_learner.replay import Index, Replay
 from qtopt_learner.rows import observation_batch
-from qtopt_learner.targets import TargetNetworks
 from qtopt_policy.cem import CemConfig, maximise
 from qtopt_policy.errors import ConfigError
+from qtopt_policy.networks.base import QNetwork
 from qtopt_policy.networks.batch import ObservationBatch
 
 Floats = NDArray[np.float32]
@@ -55,10 +56,22 @@ class LabelConfig:
             raise ConfigError(f"age_limit {self.age_limit}: must be at least 1 gradient step")
 
 
+class Targets(Protocol):
+    """The two networks that judge states: TargetNetworks, or a copy of them in another process."""
+
+    @property
+    def first(self) -> QNetwork:
+        """Target 1, which also picks the action."""
+        ...
+
+    @property
+    def second(self) -> QNetwork:
+        """Target 2."""
+        ...
+
+
 @torch.no_grad()
-def state_values(
-    targets: TargetNetworks, batch: ObservationBatch, seeds: list[int], config: LabelConfig
-) -> Tensor:
+def state_values(targets: Targets, batch: ObservationBatch, seeds: list[int], config: LabelConfig) -> Tensor:
     """Return V of B states, in (0, 1), shape (B,)."""
     found = maximise(targets.first, batch, seeds, config=config.cem)
     if not config.clipped:
@@ -114,9 +127,7 @@ class Labeller:
         device: where the networks are.
     """
 
-    def __init__(
-        self, targets: TargetNetworks, config: LabelConfig, discount: float, device: torch.device
-    ) -> None:
+    def __init__(self, targets: Targets, config: LabelConfig, discount: float, device: torch.device) -> None:
         self._targets = targets
         self._config = config
         self._discount = discount

@@ -6,6 +6,7 @@ A run's folder holds
     state/              checkpoints of the training itself (run_state.py)
     weights/            policy checkpoints: newest.safetensors, which actors follow, and one per checkpoint
     episodes/           what the actors have played (store.py)
+    targets.safetensors both target networks, which updaters follow
     replay/             the memory-mapped replays, a cache of the above and of the offline data
     metrics.csv, tensorboard/
 
@@ -19,19 +20,17 @@ from rich.console import Console
 
 from qtopt_collector.episode import EpisodeInfo
 from qtopt_learner.actor import ActorConfig
-from qtopt_learner.crew import Crew, crew_configs
+from qtopt_learner.crew import Crew, actor_crew
 from qtopt_learner.intake import Intake
-from qtopt_learner.replay import Replay, capacity_of
-from qtopt_learner.rows import Layout
+from qtopt_learner.replay import Replay
 from qtopt_learner.run import Run
 from qtopt_learner.run_config import RunConfig
+from qtopt_learner.task import REPLAY_FOLDER, Task
 from qtopt_learner.trainer import Experience, Trainer
+from qtopt_learner.updater import TARGETS_FILE, publish_targets
+from qtopt_learner.updater_process import updater_crew
 from qtopt_policy.checkpoint import describe, save_checkpoint
-from qtopt_policy.config import load_config, to_mapping
-from qtopt_policy.mdp import MdpConfig
-from qtopt_policy.networks.registry import make_network
-from qtopt_policy.robot import RobotConfig, load_robot
-from qtopt_policy.share import resolve
+from qtopt_policy.config import to_mapping
 
 NEWEST = "newest.safetensors"
 # Scenes of the actors start here, apart from those of scripted collections; seeds of runs lie this far apart.
@@ -49,25 +48,26 @@ class Learner:
 
     Attributes:
         trainer: the network in training.
+        crew: actors and updaters.
     """
 
     def __init__(self, config: RunConfig, console: Console) -> None:
         self._config = config
         self._console = console
-        self._mdp = load_config(resolve(config.mdp), MdpConfig)
-        self._robot: RobotConfig = load_robot(resolve(config.robot))
-        self._layout = Layout.of(self._mdp.action_spec(), self._mdp.observation_spec())
+        self._task = Task(config)
         self._weights = config.out / "weights"
-        self.episodes = config.out / "episodes"
         self._write_config()
         offline, self._offline = self._replay("offline")
         online, self._online = self._replay("online")
         self._read_offline(frozen=config.train.deterministic and len(offline) > 0)
-        self.episodes.mkdir(exist_ok=True)
-        self._online.take_all([self.episodes])
+        self._episodes = config.out / "episodes"
+        self._episodes.mkdir(exist_ok=True)
+        self._online.take_all([self._episodes])
         self._outcomes: list[EpisodeInfo] = []
-        self.trainer = self._make_trainer(Experience(offline, online))
-        self.crew: Crew | None = None
+        discount = self._task.mdp.discount
+        self.trainer = Trainer(self._task.network, config.train, Experience(offline, online), discount)
+        self.crew = Crew({})
+        self._acting = False
 
     def _write_config(self) -> None:
         self._config.out.mkdir(parents=True, exist_ok=True)
@@ -75,10 +75,9 @@ class Learner:
         (self._config.out / "run.json").write_text(text + "\n")
 
     def _replay(self, name: str) -> tuple[Replay, Intake]:
-        folder = self._config.out / "replay" / name
-        capacity = capacity_of(self._layout, self._config.train.replay_gb)
-        replay = Replay(self._layout, capacity, folder)
-        return replay, Intake(replay, self._mdp, self._robot.gripper.max_aperture, folder)
+        replay, task = self._task.replay(name), self._task
+        folder = self._config.out / REPLAY_FOLDER / name
+        return replay, Intake(replay, task.mdp, task.robot.gripper.max_aperture, folder)
 
     def _read_offline(self, frozen: bool) -> None:
         if frozen:
@@ -88,23 +87,25 @@ class Learner:
         for name, reason in self._offline.refused.items():
             self._console.print(f"[yellow]not used[/] {name}: {reason}", soft_wrap=True)
 
-    def _make_trainer(self, experience: Experience) -> Trainer:
-        config, mdp = self._config.train, self._mdp
-        specs = mdp.action_spec(), mdp.observation_spec()
-        return Trainer(
-            lambda: make_network(config.network, *specs, config.network_config),
-            config,
-            experience,
-            mdp.discount,
-        )
+    def start(self) -> None:
+        """Start the updaters; the trainer has its weights by now."""
+        if self._config.updaters:
+            publish_targets(self._config.out / TARGETS_FILE, self.trainer.targets)
+            self.crew.add(updater_crew(self._config))
 
-    def publish(self, *names: str) -> str:
-        """Write target 1, the network that acts, as policy checkpoints; return the digest."""
+    def stop(self) -> None:
+        """Let actors and updaters finish what they are at."""
+        self.crew.stop()
+
+    def publish(self, *names: str) -> None:
+        """Write target 1, the network that acts, as policy checkpoints, and both for the updaters."""
         cameras = self._offline.cameras + self._online.cameras
-        trainer = self.trainer
-        info = describe(trainer.targets.first, self._mdp, self._robot, cameras, trainer.step)
-        digests = [save_checkpoint(self._weights / name, trainer.targets.first, info) for name in names]
-        return digests[-1]
+        trainer, task = self.trainer, self._task
+        info = describe(trainer.targets.first, task.mdp, task.robot, cameras, trainer.step)
+        for name in names:
+            save_checkpoint(self._weights / name, trainer.targets.first, info)
+        if self._config.updaters:
+            publish_targets(self._config.out / TARGETS_FILE, trainer.targets)
 
     def on_checkpoint(self, trainer: Trainer) -> None:
         """Keep the weights of this step."""
@@ -112,24 +113,25 @@ class Learner:
             self.publish(f"step-{trainer.step:09d}.safetensors", NEWEST)
 
     def on_step(self, trainer: Trainer, run: Run) -> None:
-        """Publish weights, start and watch actors, take in what they have played."""
+        """Publish weights, start and watch the crew, take in what the actors have played."""
         online = self._config.online
         if trainer.step % online.publish_every == 0:
             self.publish(NEWEST)
-        if online.actors and self.crew is None and trainer.step >= online.start:
+        if online.actors and not self._acting and trainer.step >= online.start:
             self.publish(NEWEST)
-            self.crew = Crew(crew_configs(self.actor_config(), online.actors))
-        if self.crew is not None and trainer.step % online.intake_every == 0:
+            self.crew.add(actor_crew(self._actor_config(), online.actors))
+            self._acting = True
+        if trainer.step % online.intake_every == 0:
             for line in self.crew.watch():
                 self._console.print(f"[yellow]{line}[/]")
-            self._online.take_all([self.episodes])
-            self._report(trainer.step, run)
+            if self._acting:
+                self._online.take_all([self._episodes])
+                self._report(trainer.step, run)
 
-    def actor_config(self) -> ActorConfig:
-        """Return what the actors do."""
+    def _actor_config(self) -> ActorConfig:
         config, online = self._config, self._config.online
         return ActorConfig(
-            store=self.episodes,
+            store=self._episodes,
             prefix="own",
             policy="cem",
             weights=self._weights / NEWEST,

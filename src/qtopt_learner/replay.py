@@ -137,11 +137,30 @@ class Replay:
         leads: NDArray[np.bool_] = (self.get("remaining", rows) > 0) | self.get("complete", rows)
         return leads
 
+    def labelled(self) -> int:
+        """Return how many of the rows held have a label."""
+        made = self._columns["value_step"]
+        whole = made if len(self) == self.capacity else made[self.first : self.end]
+        return int(np.count_nonzero(whole != UNLABELLED))
+
+    def transitions(self) -> int:
+        """Return how many of the rows held are transitions."""
+        return int(self.is_transition(np.arange(self.first, self.end)).sum())
+
+    def refresh(self) -> None:
+        """See what another process has appended since."""
+        self._read_index()
+
     def set_values(self, rows: Index, values: NDArray[np.float32], step: int) -> None:
         """Cache the labels of rows, made at gradient step `step`."""
         places = rows % self.capacity
         self._columns["value"][places] = values
         self._columns["value_step"][places] = step
+
+    def void(self, rows: Index) -> None:
+        """Take back what was written into the places of rows that have given way."""
+        places = np.unique(rows % self.capacity)
+        self._columns["value_step"][places] = UNLABELLED
 
     def label_state(self) -> dict[str, NDArray[Any]]:
         """Return the cached labels of the rows held, for a checkpoint."""

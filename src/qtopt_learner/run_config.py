@@ -39,6 +39,8 @@ class RunConfig:
         data: episode stores and bags to learn from, offline.
         train: how to learn.
         online: actors beside the learner.
+        updaters: processes that make labels beside the learner, in addition to its own (train.labels.ratio,
+            which may then be 0).
         robot, mdp, benchmark: files; see config/.
         camera: name of the camera of the data and the actors.
     """
@@ -47,6 +49,7 @@ class RunConfig:
     data: tuple[Path, ...] = ()
     train: TrainConfig = field(default_factory=TrainConfig)
     online: OnlineConfig = field(default_factory=OnlineConfig)
+    updaters: int = 0
     robot: Path = Path("config/robots/sim.yaml")
     mdp: Path = Path("config/mdp.yaml")
     benchmark: Path = Path("config/benchmark_v1.yaml")
@@ -55,8 +58,10 @@ class RunConfig:
     def __post_init__(self) -> None:
         if not self.data and self.online.actors == 0:
             raise ConfigError("nothing to learn from: give data or actors")
-        if self.train.deterministic and self.online.actors:
-            raise ConfigError("deterministic training has a frozen list of data: it takes no actors")
+        if self.train.deterministic and (self.online.actors or self.updaters):
+            raise ConfigError(
+                "deterministic training takes no actors and no updaters: one process, frozen data"
+            )
 
 
 def with_seed(config: RunConfig, seed: int) -> RunConfig:

@@ -5,6 +5,7 @@ dates and the order of labelling. A run with `deterministic` set resumes to the 
 is refused; nothing is ever replaced by fresh weights.
 """
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -74,12 +75,22 @@ def _scalars(trainer: Trainer) -> dict[str, Any]:
         "labels_due": trainer.labels_due,
         "rng": trainer.rng.bit_generator.state,
         "sweeps": {name: [int(x) for x in sweep.state()] for name, sweep in trainer.sweeps.items()},
-        "replays": {name: [replay.first, replay.end] for name, replay in replays.items()},
+        "replays": {name: _identity(replay, len(replay.sources)) for name, replay in replays.items()},
     }
+
+
+def _identity(replay: Replay, sources: int) -> dict[str, Any]:
+    """Return what tells whether the rows of a replay are those that labels were made for."""
+    names = "\n".join(replay.sources[:sources])
+    digest = hashlib.sha256(names.encode()).hexdigest()
+    return {"first": replay.first, "end": replay.end, "sources": sources, "digest": digest}
 
 
 def load_state(path: Path, trainer: Trainer) -> None:
     """Bring a fresh trainer of the same config and data to where the state was saved.
+
+    Labels are taken over if the replay begins with the same sources in the same order; if it was filled
+    anew in another order they are made again, except in a deterministic run, which is refused.
 
     Raises:
         CheckpointError: the file is torn, or belongs to another configuration, network or replay.
@@ -98,8 +109,10 @@ def load_state(path: Path, trainer: Trainer) -> None:
     except (RuntimeError, KeyError) as error:
         raise CheckpointError(f"{path}: does not fit the network: {error}") from error
     for name, replay in trainer.experience.replays().items():
-        _load_labels(path, name, replay, tensors, scalars)
-        trainer.sweeps[name].load(tuple(scalars["sweeps"][name]))
+        if _same_rows(path, name, replay, scalars["replays"][name], trainer.config.deterministic):
+            labels = {key: value.numpy() for key, value in below(tensors, f"labels.{name}.").items()}
+            replay.load_label_state(labels, scalars["replays"][name]["first"])
+            trainer.sweeps[name].load(tuple(scalars["sweeps"][name]))
     trainer.generator.set_state(tensors["generator"])
     trainer.rng.bit_generator.state = scalars["rng"]
     trainer.step, trainer.labels_made = scalars["step"], scalars["labels_made"]
@@ -134,9 +147,12 @@ def _load_optimiser(tensors: Tensors, optimiser: torch.optim.Optimizer) -> None:
     optimiser.load_state_dict({"state": state, "param_groups": groups})
 
 
-def _load_labels(path: Path, name: str, replay: Replay, tensors: Tensors, scalars: dict[str, Any]) -> None:
-    first, end = scalars["replays"][name]
-    if replay.end < end:
-        raise CheckpointError(f"{path}: knows {end} rows of the {name} replay, which has {replay.end}")
-    labels = {key: value.numpy() for key, value in below(tensors, f"labels.{name}.").items()}
-    replay.load_label_state(labels, first)
+def _same_rows(path: Path, name: str, replay: Replay, saved: dict[str, Any], strict: bool) -> bool:
+    found = _identity(replay, saved["sources"])
+    same = bool(found["digest"] == saved["digest"] and replay.end >= saved["end"])
+    if strict and not same:
+        raise CheckpointError(
+            f"{path}: the {name} replay had {saved['end']} rows of {saved['sources']} sources; "
+            f"now it has {replay.end} rows, and the sources or their order differ"
+        )
+    return same

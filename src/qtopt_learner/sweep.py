@@ -15,11 +15,14 @@ class Sweep:
     Args:
         replay: to go through.
         seed: of the shuffles.
+        part: index and number of those who share the work; each takes the rows that are its index modulo
+            their number.
     """
 
-    def __init__(self, replay: Replay, seed: int) -> None:
+    def __init__(self, replay: Replay, seed: int, part: tuple[int, int] = (0, 1)) -> None:
         self._replay = replay
         self._seed = seed
+        self._part = part
         # Rows from here on have arrived since and were not labelled yet.
         self._new = replay.end
         self._round = 0
@@ -49,7 +52,8 @@ class Sweep:
         return self._held(np.arange(start, self._new))
 
     def _held(self, rows: Index) -> Index:
-        rows = rows[rows >= self._replay.first]
+        index, number = self._part
+        rows = rows[(rows >= self._replay.first) & (rows % number == index)]
         return rows[self._replay.is_transition(rows)]
 
     def backlog(self) -> int:

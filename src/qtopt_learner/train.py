@@ -42,10 +42,10 @@ def train(config: RunConfig, console: Console | None = None) -> Path:
         run = Run(config.out, learner.trainer, on_step, learner.on_checkpoint, on_log)
         progress.update(task, completed=learner.trainer.step)
         try:
+            learner.start()
             run.go()
         finally:
-            if learner.crew is not None:
-                learner.crew.stop()
+            learner.stop()
     return config.out / "weights" / NEWEST
 
 

@@ -86,14 +86,10 @@ class Trainer:
         self._labeller = Labeller(self.targets, config.labels, discount, self.device)
 
     def start(self) -> None:
-        """Make the labels that the first batches draw from; nothing to do in a resumed run."""
-        while self.step == 0 and self.labels_made < self.config.first_labels:
-            done = self.labels_made
-            for name, replay in self.experience.replays().items():
-                if self.labels_made < len(replay):
-                    self._relabel(name)
-            if self.labels_made == done:
-                return
+        """Make the labels that the first batches draw from, where they are not there already."""
+        for name, replay in self.experience.replays().items():
+            while replay.labelled() < min(self.config.first_labels, replay.transitions()):
+                self._relabel(name)
 
     def advance(self) -> dict[str, Tensor]:
         """Make one gradient step and the labels that are due; return its measures, still on the device."""
@@ -107,8 +103,8 @@ class Trainer:
         return measures | {"label_age": torch.tensor(float(age.mean())), "online_share": torch.tensor(share)}
 
     def _online_share(self) -> float:
-        labelled = len(self.experience.online) - self.sweeps["online"].backlog()
-        return self.config.mix.online_share(len(self.experience.offline), labelled)
+        own = self.experience.online.labelled() if len(self.experience.online) else 0
+        return self.config.mix.online_share(len(self.experience.offline), own)
 
     def _draw(self, counts: dict[str, int]) -> tuple[Rows, Floats, Index]:
         limit = self.config.labels.age_limit

@@ -11,7 +11,7 @@ import torch
 from grasp_bringup.sim.env import GraspEnv
 from qtopt_learner.actor import Actor, ActorConfig
 from qtopt_learner.collect_sim import CollectSimConfig, collect_sim
-from qtopt_learner.crew import Crew, CrewError, crew_configs
+from qtopt_learner.crew import Crew, CrewError, actor_crew
 from qtopt_learner.store import read_store, shard_paths
 from qtopt_policy.checkpoint import describe, save_checkpoint
 from qtopt_policy.errors import ConfigError
@@ -31,8 +31,9 @@ def weights(folder: Path, seed: int) -> Path:
 
 
 def test_episodes_are_of_different_scenes_kept_from_evaluation(tmp_path: Path) -> None:
-    for config in crew_configs(ActorConfig(tmp_path, "a", "random", per_shard=2), 2):
-        actor = Actor(config)
+    base = ActorConfig(tmp_path, "a", "random", per_shard=2, actors=2)
+    for index in range(2):
+        actor = Actor(replace(base, prefix=f"a{index}", index=index))
         for _ in range(2):
             actor.play()
         actor.close()
@@ -85,7 +86,7 @@ def test_senseless_configs_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_killed_actor_is_started_again_and_nothing_whole_is_lost(tmp_path: Path) -> None:
-    with Crew(crew_configs(ActorConfig(tmp_path, "a", "random", per_shard=1), 1)) as crew:
+    with Crew(actor_crew(ActorConfig(tmp_path, "a", "random", per_shard=1), 1)) as crew:
         wait_for(lambda: len(shard_paths(tmp_path)) >= 2)
         (pid,) = crew.pids
         os.kill(pid, signal.SIGKILL)
@@ -101,13 +102,13 @@ def test_a_killed_actor_is_started_again_and_nothing_whole_is_lost(tmp_path: Pat
 @pytest.mark.slow
 def test_actors_that_cannot_start_are_given_up_with_an_error(tmp_path: Path) -> None:
     broken = ActorConfig(tmp_path, "a", "random", mdp=tmp_path / "missing.yaml")
-    crew = Crew([broken], patience=1)
+    crew = Crew(actor_crew(broken, 1), patience=1)
 
     def give_up() -> bool:
         crew.watch()
         return False
 
-    with pytest.raises(CrewError, match="actor a died 2 times"):
+    with pytest.raises(CrewError, match="actor a0 died 2 times"):
         wait_for(give_up)
     crew.stop()
 

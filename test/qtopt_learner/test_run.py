@@ -190,12 +190,31 @@ def test_another_network_is_refused(tmp_path: Path) -> None:
         load_state(path, Trainer(table, CONFIG, experience(), 0.9))
 
 
-def test_a_replay_with_fewer_rows_is_refused(tmp_path: Path) -> None:
+def test_a_deterministic_run_refuses_a_replay_of_other_data(tmp_path: Path) -> None:
     path = save_state(tmp_path, make_trainer())
-    empty = make_trainer().experience
-    empty.online.end -= 10
-    with pytest.raises(CheckpointError, match="rows of the online replay"):
-        load_state(path, Trainer(lambda: table(normalise=True), CONFIG, empty, 0.9))
+    other = make_trainer().experience
+    other.online.sources[0] = "other"
+    with pytest.raises(CheckpointError, match="the online replay had"):
+        load_state(path, Trainer(lambda: table(normalise=True), CONFIG, other, 0.9))
+
+
+def test_labels_of_a_replay_filled_in_another_order_are_made_again(tmp_path: Path) -> None:
+    config = replace(CONFIG, deterministic=False)
+
+    def trainer() -> Trainer:
+        return Trainer(lambda: table(normalise=True), config, experience(), 0.9)
+
+    before = trainer()
+    before.start()
+    path = save_state(tmp_path, before)
+    after = trainer()
+    after.experience.online.sources[0] = "other"
+    load_state(path, after)
+    assert after.experience.online.labelled() == 0
+    assert after.experience.offline.labelled() == before.experience.offline.labelled() > 0
+    after.start()
+    assert after.experience.online.labelled() > 0
+    after.advance()
 
 
 def test_two_states_are_kept(tmp_path: Path) -> None:

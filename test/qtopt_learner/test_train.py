@@ -1,5 +1,9 @@
 import io
 import json
+import os
+import signal
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +17,9 @@ from qtopt_learner.labels import LabelConfig
 from qtopt_learner.learner import NEWEST, Learner, success_rates
 from qtopt_learner.metrics import CSV_FILE, read_metrics
 from qtopt_learner.mixture import MixConfig
+from qtopt_learner.run import Run
 from qtopt_learner.run_config import OnlineConfig, RunConfig, with_seed
-from qtopt_learner.run_state import latest_state
+from qtopt_learner.run_state import latest_state, load_state
 from qtopt_learner.store import StoreWriter, read_store
 from qtopt_learner.train import train
 from qtopt_learner.train_config import TrainConfig
@@ -64,7 +69,6 @@ def test_the_weights_are_those_of_target_1(tmp_path: Path, data: Path) -> None:
     learner = Learner(config, quiet())
     state = latest_state(tmp_path / "run" / "state")
     assert state is not None
-    from qtopt_learner.run_state import load_state
 
     load_state(state, learner.trainer)
     for name, value in load_checkpoint(path).network.state_dict().items():
@@ -142,15 +146,51 @@ def test_runs_of_other_seeds_have_folders_of_their_own(tmp_path: Path) -> None:
 def test_actors_play_beside_the_learner_and_their_episodes_are_learned_from(
     tmp_path: Path, data: Path
 ) -> None:
-    free = replace(TRAIN, steps=600, deterministic=False, log_every=50, checkpoint_every=100)
-    config = RunConfig(
-        tmp_path / "run",
-        (data,),
-        replace(free, mix=MixConfig(least=10, full=20)),
-        OnlineConfig(actors=1, start=2, per_shard=1, publish_every=50, intake_every=5),
-    )
-    train(config, quiet())
-    own = list(read_store(tmp_path / "run" / "episodes"))
-    assert len({episode.info.checkpoint for episode in own}) >= 2
-    rows = read_metrics(tmp_path / "run" / CSV_FILE)
-    assert max(float(row["value"]) for row in rows if row["name"] == "online_share") > 0.0
+    free = replace(TRAIN, steps=100_000, deterministic=False, mix=MixConfig(least=10, full=20))
+    online = OnlineConfig(actors=1, start=2, per_shard=1, publish_every=5, intake_every=5)
+    config = RunConfig(tmp_path / "run", (data,), free, online)
+    learner = Learner(config, quiet())
+    run = Run(config.out, learner.trainer)
+    learner.start()
+    learner.trainer.start()
+
+    def used() -> bool:
+        measures = learner.trainer.advance()
+        learner.on_step(learner.trainer, run)
+        own = {episode.info.checkpoint for episode in read_store(tmp_path / "run" / "episodes")}
+        return float(measures["online_share"]) > 0.0 and len(own) >= 2
+
+    try:
+        wait_for(used)
+    finally:
+        learner.stop()
+    assert learner.trainer.experience.online.labelled() >= 10
+
+
+@pytest.mark.slow
+def test_updaters_may_make_all_the_labels_and_be_killed(tmp_path: Path, data: Path) -> None:
+    labels = LabelConfig(block=8, ratio=0.0)
+    free = replace(TRAIN, steps=400, deterministic=False, labels=labels, first_labels=1, checkpoint_every=100)
+    config = RunConfig(tmp_path / "run", (data,), free, OnlineConfig(publish_every=10), updaters=2)
+    console = quiet()
+    learner = Learner(config, console)
+    learner.start()
+    try:
+        replay = learner.trainer.experience.offline
+        pids = learner.crew.pids
+        wait_for(lambda: replay.labelled() == replay.transitions())
+        os.kill(pids[0], signal.SIGKILL)
+        wait_for(lambda: len(learner.crew.pids) == 1)
+        assert learner.crew.watch() == ["updater 0 died with -9: started again"]
+        replay.void(np.arange(replay.end))
+        wait_for(lambda: replay.labelled() == replay.transitions())
+    finally:
+        learner.stop()
+    assert learner.trainer.labels_made == 0
+
+
+def wait_for(condition: Callable[[], bool], timeout: float = 90.0) -> None:
+    end = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.02)
