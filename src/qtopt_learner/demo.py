@@ -37,7 +37,9 @@ def run(config: DemoConfig) -> int:
         with GraphProgress(console, config.episodes, "grasping") as progress:
             done = run_graph(options, logs, progress.showing(collected.append), config.deadline)
         if not done:
-            trouble = f"stopped after {config.deadline:.0f} s with {len(collected)} episodes"
+            trouble = (
+                f"stopped after {config.deadline:.0f} s with {len(collected)} of {config.episodes} episodes"
+            )
             status = 0 if collected else 1
     except NodeDiedError as error:
         trouble, status = str(error), 1
