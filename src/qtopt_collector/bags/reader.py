@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from mcap.exceptions import McapError
-from mcap.records import Channel, Footer, McapRecord, Message, Metadata
+from mcap.records import Channel, Footer, Header, McapRecord, Message, Metadata
 from mcap.stream_reader import CRCValidationError, StreamReader
 from numpy.typing import NDArray
 
@@ -39,6 +39,7 @@ class Contents:
         path: of the file.
         entries: by relative topic name, in the order of the file; every channel has a key.
         metadata: records by name, the last one of each.
+        library: that began the file, as its header says.
         whole: whether the file ends with a valid footer.
         fault: why reading stopped, "" where it did not.
     """
@@ -46,6 +47,7 @@ class Contents:
     path: Path
     entries: dict[str, list[Entry]] = field(default_factory=dict)
     metadata: dict[str, dict[str, str]] = field(default_factory=dict)
+    library: str = ""
     whole: bool = False
     fault: str = ""
 
@@ -78,6 +80,8 @@ def read_contents(path: Path) -> Contents:
                     return contents
                 last = record.log_time
                 contents.entries[channels[record.channel_id]].append(Entry(last, record.data))
+            elif isinstance(record, Header):
+                contents.library = record.library
             elif isinstance(record, Metadata):
                 contents.metadata[record.name] = record.metadata
             contents.whole = isinstance(record, Footer)

@@ -5,6 +5,7 @@ during the repair costs nothing.
 """
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from heapq import merge
@@ -18,7 +19,7 @@ from qtopt_collector.episode import EpisodeInfo
 from qtopt_policy import topics
 from qtopt_policy.errors import BagError
 
-Action = Literal["intact", "closed", "repaired", "empty", "hopeless"]
+Action = Literal["intact", "closed", "repaired", "removed", "hopeless"]
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class RepairResult:
     Attributes:
         bag: its folder.
         action: intact: nothing to do; closed: the episode had ended, only the end of the file was missing;
-            repaired: its complete steps were kept, it counts as aborted; empty: it holds no complete step;
-            hopeless: it cannot be read. Empty and hopeless bags are left as they are.
+            repaired: its complete steps were kept, it counts as aborted; removed: it was ours, but held no
+            complete step; hopeless: it cannot be read, and was left as it is.
         steps: complete steps; None where the bag was closed and not read.
         reason: what was found.
     """
@@ -67,8 +68,9 @@ def repair_bag(bag: Path) -> RepairResult:
     try:
         _cut_at_first_undecodable(contents)
         steps = len(contents.entries.get(topics.STEP, []))
-        if steps == 0:
-            return RepairResult(bag, "empty", 0, reason)
+        if steps == 0 and _is_ours(contents):
+            shutil.rmtree(bag)
+            return RepairResult(bag, "removed", 0, reason)
         _recall_camera(contents)
         info = build_episode(contents).info
     except BagError as error:
@@ -77,6 +79,11 @@ def repair_bag(bag: Path) -> RepairResult:
     _write_copy(bag, contents, info, outcome)
     ended = info.end_reason != "node_died" or bool(outcome)
     return RepairResult(bag, "closed" if ended else "repaired", steps, reason)
+
+
+def _is_ours(contents: Contents) -> bool:
+    """Return whether EpisodeWriter began the file: its header says so, or there is nothing in it yet."""
+    return contents.library == schema.LIBRARY or contents.path.stat().st_size == 0
 
 
 def _recall_camera(contents: Contents) -> None:

@@ -15,6 +15,7 @@ from qtopt_policy import topics
 from qtopt_policy.errors import BagError
 
 SCHEMA_VERSION = 1
+LIBRARY = "qtopt_grasping"  # in the header of every file
 TYPESTORE = get_typestore(Stores.ROS2_KILTED)
 
 # A JointState of rclpy with three empty sequences is 12 bytes longer than its fields.

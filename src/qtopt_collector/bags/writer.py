@@ -64,7 +64,7 @@ class EpisodeWriter:
             self._mcap = McapWriter(
                 self._stream, use_chunking=False, compression=CompressionType.NONE, enable_data_crcs=True
             )
-            self._mcap.start(profile="ros2", library="qtopt_grasping")
+            self._mcap.start(profile="ros2", library=schema.LIBRARY)
             self._channels = self._register()
         self.update(info)
 

@@ -41,8 +41,11 @@ def test_a_tear_anywhere_is_mended_or_named(tmp_path_factory: pytest.TempPathFac
     size = int(where * layout.mcap_path(bag).stat().st_size)
     tear(bag, size)
     result = repair_bag(bag)
-    if result.action == "empty":
-        assert result.steps == 0
+    if result.action == "removed":
+        assert (result.steps, bag.exists()) == (0, False)
+        return
+    if result.action == "hopeless":
+        assert 0 < size < 100  # not even the header
         assert layout.mcap_path(bag).stat().st_size == size
         return
     episode = read_episode(bag)
@@ -131,12 +134,20 @@ def test_every_bag_of_a_folder_is_looked_at(tmp_path: Path) -> None:
     assert [result.action for result in repair(tmp_path)] == ["intact", "repaired", "intact"]
 
 
+@pytest.mark.parametrize("size", [0, 8192])
+def test_what_was_only_begun_is_removed(tmp_path: Path, size: int) -> None:
+    bag = write_sample(tmp_path)
+    tear(bag, size)
+    assert repair_bag(bag).action == "removed"
+    assert not bag.exists()
+
+
 def test_a_file_that_is_no_bag_is_named_and_left(tmp_path: Path) -> None:
     bag = tmp_path / "episode_000009"
     bag.mkdir()
     layout.mcap_path(bag).write_bytes(b"not an mcap file at all")
     result = repair_bag(bag)
-    assert result.action == "empty"
+    assert result.action == "hopeless"
     assert "magic" in result.reason
     assert layout.mcap_path(bag).read_bytes() == b"not an mcap file at all"
 
