@@ -9,7 +9,7 @@ What makes "nothing is lost" true:
 2. A consumer of images confirms each one that it has taken, by the image's stamp. The next image is not
    published before; an image that transport lost is published again.
 3. While a servo streams set points, each tick waits for the plan that was made for it (`lead` before), so
-   that the arm moves as if the simulation ran at leisure.
+   that the arm moves as if the simulation ran at leisure. A plan that stands still ends the stream.
 
 A consumer takes part from its first message on. One that stays silent for `patience` of wall time is let go,
 with an error, so that those who wait for its death by simulated time see it die; its next message brings it
@@ -32,7 +32,8 @@ class LockstepConfig:
         window: [s] of simulated time; more than a heartbeat's period.
         lead: [s] of simulated time between a servo's plan and its first use.
         stream_gap: a servo streams if its plans are at most so far apart [s].
-        servo_patience: wall time after which a stream that stopped is no longer waited for [s].
+        servo_patience: wall time after which a stream that broke off (the servo died) is no longer waited
+            for [s]; far above what a loaded machine needs for one plan.
         patience: wall time after which a silent consumer is let go [s].
     """
 
@@ -40,7 +41,7 @@ class LockstepConfig:
     window: float = 0.1
     lead: float = 0.01
     stream_gap: float = 0.03
-    servo_patience: float = 0.05
+    servo_patience: float = 2.0
     patience: float = 10.0
 
 
@@ -80,9 +81,9 @@ class Lockstep:
         """Note that an image has been published."""
         self._image = stamp
 
-    def planned(self, stamp: float) -> None:
-        """Note a plan of the servo, made at the simulated time `stamp`."""
-        self._streaming = 0.0 < stamp - self._plan <= self._config.stream_gap
+    def planned(self, stamp: float, stands: bool = False) -> None:
+        """Note a plan of the servo, made at the simulated time `stamp`; one that `stands` is its last."""
+        self._streaming = not stands and 0.0 < stamp - self._plan <= self._config.stream_gap
         self._plan = max(stamp, self._plan)
 
     def untaken(self) -> tuple[str, ...]:

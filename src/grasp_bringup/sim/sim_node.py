@@ -7,6 +7,7 @@ import time
 from functools import partial
 from typing import Any
 
+import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import ReentrantCallbackGroup
@@ -29,6 +30,7 @@ REPORT_TICKS = 100
 # [s] of wall time after which a clock that was not seen and an image that was not taken are published again;
 # rarely enough not to push out of a slow consumer's queue what it has not taken yet.
 RESEND = 0.25
+AT_REST = 1e-3  # [rad] between the points of a trajectory that all but holds a position
 NAP, SHORT_NAP = 0.005, 0.001  # [s] of waiting for a message; the executor's generator wants few values
 
 
@@ -79,7 +81,7 @@ class SimNode(CellNode):
     def on_trajectory(self, message: JointTrajectory) -> None:
         """Follow a trajectory and note that the servo has seen its stamp."""
         super().on_trajectory(message)
-        self._lockstep.planned(nanoseconds(message.header.stamp) * NANO)
+        self._lockstep.planned(nanoseconds(message.header.stamp) * NANO, stands_still(message))
 
     # ---- time
 
@@ -202,6 +204,12 @@ class SimNode(CellNode):
         missing = self._lockstep.missing
         text = f"lockstep: nothing heard of {', '.join(missing)}" if missing else "all consumers keep up"
         self.report("lockstep", WARN if missing else OK, text, missing=", ".join(missing))
+
+
+def stands_still(message: JointTrajectory) -> bool:
+    """Return whether a trajectory all but holds one position: being late for the next one does no harm."""
+    positions = np.array([point.positions for point in message.points])
+    return bool(len(positions) and np.ptp(positions, axis=0).max() < AT_REST)
 
 
 def handle_ready(executor: SingleThreadedExecutor, most: int = 32) -> None:

@@ -84,13 +84,21 @@ def test_single_plans_are_not_a_stream() -> None:
     assert lockstep.waiting_for(1.05, image_due=False) == ()
 
 
-def test_a_stream_that_ends_is_given_up_after_its_patience() -> None:
+def test_a_plan_that_stands_ends_the_stream() -> None:
+    lockstep = joined(1.0)
+    lockstep.planned(1.0)
+    lockstep.planned(1.01)
+    lockstep.planned(1.02, stands=True)
+    assert lockstep.waiting_for(1.09, image_due=False) == ()
+
+
+def test_a_stream_that_breaks_off_is_given_up_after_its_patience() -> None:
     lockstep = joined(1.0)
     lockstep.planned(1.0)
     lockstep.planned(1.01)
     assert lockstep.waited(lockstep.waiting_for(1.05, image_due=False), 50.0) == ()
     assert lockstep.waiting_for(1.05, image_due=False) == ("servo plan",)
-    assert lockstep.waited(lockstep.waiting_for(1.05, image_due=False), 50.0 + 0.06) == ()
+    assert lockstep.waited(lockstep.waiting_for(1.05, image_due=False), 50.0 + CONFIG.servo_patience + 0.1) == ()
     assert lockstep.waiting_for(1.05, image_due=False) == ()
 
 
