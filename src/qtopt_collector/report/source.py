@@ -38,7 +38,7 @@ def read_recording(path: Path, robot: RobotConfig | None = None) -> Recording:
         path=path,
         size=sum(file.stat().st_size for file in path.rglob("*") if file.is_file()),
         episode=episode,
-        topics=_topics(contents),
+        topics=topic_rates(contents),
         aperture=_aperture(contents, episode.steps, robot),
         height=_height(contents, episode.steps),
         latency=latency[np.isfinite(latency)],
@@ -81,7 +81,8 @@ def write_report(
     return Report(tuple(recordings), tuple(refused))
 
 
-def _topics(contents: Contents) -> tuple[TopicStats, ...]:
+def topic_rates(contents: Contents) -> tuple[TopicStats, ...]:
+    """Return how often each topic of a bag came, by the messages' own stamps."""
     return tuple(
         topic_stats(topic, SPECS[topic].kind, np.unique([_stamp(topic, entry) for entry in entries]) * 1e-9)
         for topic, entries in contents.entries.items()
