@@ -45,8 +45,8 @@ DISTRIBUTIONS = {
     "yaml": "PyYAML",
 }
 NOT_ON_THE_INDEX = {"launch", "launch_ros"}
-# Not imported by name: the middleware that rclpy loads.
-LOADED_AT_RUN_TIME = {"ros-rmw-fastrtps-cpp"}
+# Not imported by name: the middleware that rclpy loads, and what torch.utils.tensorboard writes with.
+LOADED_AT_RUN_TIME = {"ros-rmw-fastrtps-cpp", "tensorboard"}
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ PINS = (
 )
 LIBRARIES = (
     *("numpy", "torch", "mujoco", "gymnasium", "mcap", "rosbags"),
-    *("safetensors", "xacro", "pyyaml", "tyro", "rich"),
+    *("safetensors", "xacro", "pyyaml", "tyro", "rich", "tensorboard"),
 )
 # What a robot or Gazebo needs beside this package: ROS packages, and what they are for.
 PARTS = (
