@@ -1,6 +1,7 @@
 """What every node has: lifecycle with `autostart`, heartbeat, diagnostics, a clean end."""
 
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -105,7 +106,7 @@ class BaseNode(LifecycleNode):
         self._statuses: dict[str, DiagnosticStatus] = {}
         self._heartbeat = self.create_publisher(Header, f"{topics.HEARTBEAT}/{name}", LATEST_QOS)
         self._diagnostics = self.create_publisher(DiagnosticArray, topics.DIAGNOSTICS, RECORD_QOS)
-        self.create_timer(1.0 / topics.REPUBLISH_RATE, self._beat)
+        self.create_timer(1.0 / topics.REPUBLISH_RATE, self.beat)
         self.create_timer(1.0, self._publish_diagnostics, clock=self.steady_clock)
 
     def create_publisher(self, *args: Any, **options: Any) -> Any:
@@ -134,6 +135,10 @@ class BaseNode(LifecycleNode):
             self.setup()
         except QtoptError as error:
             self.get_logger().fatal(str(error))
+            return TransitionCallbackReturn.FAILURE
+        except Exception:
+            # rclpy turns what a transition raises into a return code without a word.
+            self.get_logger().fatal(traceback.format_exc())
             return TransitionCallbackReturn.FAILURE
         return TransitionCallbackReturn.SUCCESS
 
@@ -170,7 +175,8 @@ class BaseNode(LifecycleNode):
         if level != OK and (before is None or before.level != level):
             self._publish_diagnostics()
 
-    def _beat(self) -> None:
+    def beat(self) -> None:
+        """Publish a heartbeat: the ROS time that this node has seen."""
         self._heartbeat.publish(Header(stamp=self.get_clock().now().to_msg(), frame_id=self.get_name()))
 
     def _publish_diagnostics(self) -> None:

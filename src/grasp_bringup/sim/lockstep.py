@@ -8,8 +8,9 @@ What makes "nothing is lost" true:
    than `window` worth of messages builds up before a consumer.
 2. A consumer of images confirms each one that it has taken, by the image's stamp. The next image is not
    published before; an image that transport lost is published again.
-3. While a servo streams set points, each tick waits for the plan that was made for it (`lead` before), so
-   that the arm moves as if the simulation ran at leisure. A plan that stands still ends the stream.
+3. A servo plans from tick to tick and moves on while it is not heard: it must not fall behind at all. It
+   beats at every tick in which it sends no plan (plans count as heartbeats), and time goes at most `lead`
+   beyond it, which its plans cover; so the arm moves as if the simulation ran at leisure.
 
 A consumer takes part from its first message on. One that stays silent for `patience` of wall time is let go,
 with an error, so that those who wait for its death by simulated time see it die; its next message brings it
@@ -19,7 +20,7 @@ back.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-PLAN = "servo plan"
+IMAGE = " (image)"  # marks in `waiting_for` a consumer that has not taken the last image
 EPSILON = 1e-6  # [s] stamps are whole nanoseconds, times are floats
 
 
@@ -30,18 +31,15 @@ class LockstepConfig:
     Attributes:
         consumers: names of nodes whose heartbeats count.
         window: [s] of simulated time; more than a heartbeat's period.
-        lead: [s] of simulated time between a servo's plan and its first use.
-        stream_gap: a servo streams if its plans are at most so far apart [s].
-        servo_patience: wall time after which a stream that broke off (the servo died) is no longer waited
-            for [s]; far above what a loaded machine needs for one plan.
+        servos: those of the consumers that beat at every tick.
+        lead: [s] of simulated time that a servo's plan covers beyond its own tick.
         patience: wall time after which a silent consumer is let go [s].
     """
 
     consumers: tuple[str, ...] = ()
     window: float = 0.1
+    servos: tuple[str, ...] = ()
     lead: float = 0.01
-    stream_gap: float = 0.03
-    servo_patience: float = 2.0
     patience: float = 10.0
 
 
@@ -53,9 +51,7 @@ class Lockstep:
         self._beats: dict[str, float] = {}
         self._taken: dict[str, float] = {}
         self._image = -1.0
-        self._plan, self._streaming = -1.0, False
         self._since: float | None = None
-        self._plan_since: float | None = None
 
     @property
     def joined(self) -> bool:
@@ -81,10 +77,11 @@ class Lockstep:
         """Note that an image has been published."""
         self._image = stamp
 
-    def planned(self, stamp: float, stands: bool = False) -> None:
-        """Note a plan of the servo, made at the simulated time `stamp`; one that `stands` is its last."""
-        self._streaming = not stands and 0.0 < stamp - self._plan <= self._config.stream_gap
-        self._plan = max(stamp, self._plan)
+    def planned(self, stamp: float) -> None:
+        """Note a plan of a servo, made at the simulated time `stamp`."""
+        for name in self._config.servos:
+            if name in self._beats:
+                self._beats[name] = max(stamp, self._beats[name])
 
     def untaken(self) -> tuple[str, ...]:
         """Return the nodes that have not taken the last image."""
@@ -97,26 +94,27 @@ class Lockstep:
             now: simulated time reached [s].
             image_due: the tick brings an image.
         """
-        late = [name for name, beat in self._beats.items() if now - beat > self._config.window - EPSILON]
+        late = [name for name, beat in self._beats.items() if now - beat > self._allowed(name)]
         images = self.untaken() if image_due else ()
-        plan = self._streaming and self._plan < now - self._config.lead - EPSILON
-        return (*late, *(f"{name} (image)" for name in images), *((PLAN,) if plan else ()))
+        return (*late, *(f"{name}{IMAGE}" for name in images))
+
+    def _allowed(self, name: str) -> float:
+        """Return how old a consumer's heartbeat may be when the next tick comes [s]."""
+        config = self._config
+        return config.lead + EPSILON if name in config.servos else config.window - EPSILON
 
     def waited(self, names: Iterable[str], wall: float) -> tuple[str, ...]:
         """Note that the tick still waits for `names` at `wall`; return those who are let go now."""
         names = tuple(names)
-        self._since = _first(self._since, wall) if names else None
-        self._plan_since = _first(self._plan_since, wall) if PLAN in names else None
-        if self._plan_since is not None and wall - self._plan_since > self._config.servo_patience:
-            self._streaming = False
-        if self._since is None or wall - self._since <= self._config.patience:
+        if not names:
+            self._since = None
+            return ()
+        if self._since is None:
+            self._since = wall
+        if wall - self._since <= self._config.patience:
             return ()
         self._since = None
-        gone = {name.removesuffix(" (image)") for name in names}
+        gone = {name.removesuffix(IMAGE) for name in names}
         self._beats = {name: beat for name, beat in self._beats.items() if name not in gone}
         self._taken = {name: stamp for name, stamp in self._taken.items() if name not in gone}
-        return tuple(name for name in names if name != PLAN)
-
-
-def _first(since: float | None, wall: float) -> float:
-    return wall if since is None else since
+        return names

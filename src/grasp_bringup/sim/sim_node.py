@@ -7,7 +7,6 @@ import time
 from functools import partial
 from typing import Any
 
-import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import ReentrantCallbackGroup
@@ -30,7 +29,6 @@ REPORT_TICKS = 100
 # [s] of wall time after which a clock that was not seen and an image that was not taken are published again;
 # rarely enough not to push out of a slow consumer's queue what it has not taken yet.
 RESEND = 0.25
-AT_REST = 1e-3  # [rad] between the points of a trajectory that all but holds a position
 NAP, SHORT_NAP = 0.005, 0.001  # [s] of waiting for a message; the executor's generator wants few values
 
 
@@ -42,6 +40,7 @@ class SimNode(CellNode):
         lockstep: wait for the consumers (lockstep.py says how). Until all have been heard of, time runs no
             faster than the wall clock.
         lockstep_consumers: names of nodes.
+        lockstep_servos: those of them that beat at every tick.
     """
 
     def __init__(self) -> None:
@@ -49,6 +48,7 @@ class SimNode(CellNode):
         self.declare_parameter("rtf", 1.0)
         self.declare_parameter("lockstep", False)
         self.declare_parameter("lockstep_consumers", [""])
+        self.declare_parameter("lockstep_servos", ["servo_node"])
         self._settling: Future | None = None
         self._settle_end = 0.0
         self._sent = 0.0
@@ -59,7 +59,9 @@ class SimNode(CellNode):
         """Build the cell and what keeps its time."""
         super().setup()
         consumers = tuple(filter(None, self.parameter("lockstep_consumers", list)))
-        self._lockstep = Lockstep(LockstepConfig(consumers if self.parameter("lockstep", bool) else ()))
+        servos = tuple(filter(None, self.parameter("lockstep_servos", list)))
+        config = LockstepConfig(consumers, servos=servos) if self.parameter("lockstep", bool) else None
+        self._lockstep = Lockstep(config or LockstepConfig())
         self._pace, self._meter = Pace(self.parameter("rtf", float)), SpeedMeter()
         for name in consumers:
             callback = partial(self._on_heartbeat, name)
@@ -81,7 +83,7 @@ class SimNode(CellNode):
     def on_trajectory(self, message: JointTrajectory) -> None:
         """Follow a trajectory and note that the servo has seen its stamp."""
         super().on_trajectory(message)
-        self._lockstep.planned(nanoseconds(message.header.stamp) * NANO, stands_still(message))
+        self._lockstep.planned(nanoseconds(message.header.stamp) * NANO)
 
     # ---- time
 
@@ -204,12 +206,6 @@ class SimNode(CellNode):
         missing = self._lockstep.missing
         text = f"lockstep: nothing heard of {', '.join(missing)}" if missing else "all consumers keep up"
         self.report("lockstep", WARN if missing else OK, text, missing=", ".join(missing))
-
-
-def stands_still(message: JointTrajectory) -> bool:
-    """Return whether a trajectory all but holds one position: being late for the next one does no harm."""
-    positions = np.array([point.positions for point in message.points])
-    return bool(len(positions) and np.ptp(positions, axis=0).max() < AT_REST)
 
 
 def handle_ready(executor: SingleThreadedExecutor, most: int = 32) -> None:

@@ -67,39 +67,31 @@ def test_who_takes_no_images_is_not_waited_for() -> None:
     assert lockstep.waiting_for(1.0, image_due=True) == ()
 
 
-def test_a_stream_of_plans_is_waited_for_tick_by_tick() -> None:
-    lockstep = joined(1.0)
-    lockstep.planned(1.0)
-    lockstep.planned(1.01)
+def test_a_servo_is_waited_for_tick_by_tick() -> None:
+    lockstep = Lockstep(LockstepConfig(consumers=("servo",), servos=("servo",)))
+    lockstep.heartbeat("servo", 1.0)
+    assert lockstep.waiting_for(1.0, image_due=False) == ()
+    assert lockstep.waiting_for(1.01, image_due=False) == ()
+    assert lockstep.waiting_for(1.02, image_due=False) == ("servo",)
+    lockstep.heartbeat("servo", 1.01)
     assert lockstep.waiting_for(1.02, image_due=False) == ()
-    assert lockstep.waiting_for(1.03, image_due=False) == ("servo plan",)
-    lockstep.planned(1.02)
-    assert lockstep.waiting_for(1.03, image_due=False) == ()
 
 
-def test_single_plans_are_not_a_stream() -> None:
-    lockstep = joined(1.0)
-    lockstep.planned(0.5)
-    lockstep.planned(0.9)
-    assert lockstep.waiting_for(1.05, image_due=False) == ()
+def test_a_plan_counts_as_a_servo_s_heartbeat() -> None:
+    lockstep = Lockstep(LockstepConfig(consumers=("guard", "servo"), servos=("servo",)))
+    for name in ("guard", "servo"):
+        lockstep.heartbeat(name, 1.0)
+    lockstep.planned(1.1)
+    assert lockstep.waiting_for(1.1, image_due=False) == ("guard",)
+    lockstep.planned(1.05)  # an older one that was late takes nothing back
+    assert lockstep.waiting_for(1.1, image_due=False) == ("guard",)
 
 
-def test_a_plan_that_stands_ends_the_stream() -> None:
-    lockstep = joined(1.0)
+def test_plans_of_somebody_who_has_not_joined_do_not_count() -> None:
+    lockstep = Lockstep(LockstepConfig(consumers=("servo",), servos=("servo",)))
     lockstep.planned(1.0)
-    lockstep.planned(1.01)
-    lockstep.planned(1.02, stands=True)
-    assert lockstep.waiting_for(1.09, image_due=False) == ()
-
-
-def test_a_stream_that_breaks_off_is_given_up_after_its_patience() -> None:
-    lockstep = joined(1.0)
-    lockstep.planned(1.0)
-    lockstep.planned(1.01)
-    assert lockstep.waited(lockstep.waiting_for(1.05, image_due=False), 50.0) == ()
-    assert lockstep.waiting_for(1.05, image_due=False) == ("servo plan",)
-    assert lockstep.waited(lockstep.waiting_for(1.05, image_due=False), 50.0 + CONFIG.servo_patience + 0.1) == ()
-    assert lockstep.waiting_for(1.05, image_due=False) == ()
+    assert lockstep.missing == ("servo",)
+    assert lockstep.waiting_for(5.0, image_due=False) == ()
 
 
 def test_a_silent_consumer_is_let_go_by_name_and_comes_back() -> None:
