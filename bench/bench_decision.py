@@ -5,7 +5,8 @@
   machine multiplies matrices, measured in the same run.
 - compact: from an observation to an action, at 64 x 64 and 96 x 96.
 
-Rounds of all contestants alternate, so that a busy machine slows them alike; medians are reported.
+Rounds of all contestants alternate, so that a busy machine slows them alike; medians are reported. On a very
+busy machine `--cpu` counts the process's CPU time on one thread instead of wall time.
 
     python bench/bench_decision.py
     pip install --no-deps --target build/peers mbrl==0.2.0 hydra-core==1.3.2 omegaconf==2.3.0 \
@@ -40,6 +41,8 @@ GOAL_RATIO = 15.0
 GOAL_COMPACT_MS = 10.0
 CONFIG = CemConfig()
 OPENING = 0.08
+
+clock: Callable[[], float] = time.perf_counter
 
 
 @dataclass(frozen=True)
@@ -155,9 +158,9 @@ def contestants(network: QNetwork, batch: ObservationBatch, peer_class: Any | No
 def gemm_rate(size: int = 1536) -> float:
     """Return the multiply-adds per second of a matrix product."""
     a, b = torch.rand(size, size), torch.rand(size, size)
-    start = time.perf_counter()
+    start = clock()
     torch.mm(a, b)
-    return size**3 / (time.perf_counter() - start)
+    return size**3 / (clock() - start)
 
 
 @torch.inference_mode()
@@ -175,9 +178,9 @@ def measure_grasping44(rounds: int, peers: Path) -> float:
     for index in range(rounds):
         for entry in entries:
             rates.append(gemm_rate())
-            start = time.perf_counter()
+            start = clock()
             entry.run(index)
-            times[entry.name].append(time.perf_counter() - start)
+            times[entry.name].append(clock() - start)
     rate, medians = statistics.median(rates), {k: statistics.median(v) for k, v in times.items()}
     base = medians["shared trunk"]
     print(f"\ngrasping44, 472 x 472, {rounds} rounds; matrix product {rate / 1e9:.0f} GMAC/s (median)")
@@ -202,10 +205,10 @@ def measure_compact(size: int, calls: int) -> float:
     torch.set_num_threads(1)
     times = []
     for index in range(calls + 20):
-        start = time.perf_counter()
+        start = clock()
         batch = from_observations([observation], mdp.action_frame, OPENING)
         maximise(network, batch, [index])
-        times.append(time.perf_counter() - start)
+        times.append(clock() - start)
     torch.set_num_threads(threads)
     p50, p99 = (1e3 * float(np.percentile(times[20:], q)) for q in (50, 99))
     macs = count_macs(network, batch, is_tiled=False)
@@ -240,8 +243,13 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5, help="of the grasping44 comparison")
     parser.add_argument("--calls", type=int, default=500, help="decisions of the compact network")
     parser.add_argument("--peers", type=Path, default=Path("build/peers"), help="folder with mbrl-lib")
+    parser.add_argument("--cpu", action="store_true", help="one thread, CPU time instead of wall time")
     options = parser.parse_args()
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
+    if options.cpu:
+        global clock
+        clock = time.process_time
+        torch.set_num_threads(1)
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {clock.__name__}")
     p50 = max(measure_compact(size, options.calls) for size in (64, 96))
     found_q(options.peers, trials=50)
     ratio = measure_grasping44(options.rounds, options.peers)
