@@ -6,7 +6,7 @@ import numpy as np
 
 from qtopt_collector.report.chart import Panel, chart
 from qtopt_collector.report.frame import data_uri, film_frame
-from qtopt_collector.report.recording import F64, Recording, Trace
+from qtopt_collector.report.recording import Recording, Trace
 from qtopt_policy.grasp_action import ActionFrame
 
 
@@ -63,20 +63,21 @@ def _curves(recording: Recording) -> str:
     start = float(steps.stamp[0])
     ends = [recording.aperture.time[-1:], recording.height.time[-1:], steps.stamp[-1:] + steps.duration[-1:]]
     end = float(np.max(np.concatenate(ends))) - start
-    aperture, height = recording.aperture, recording.height
     panels = [
-        Panel("aperture, mm", "aperture", *_since(aperture, start), 0.0, 80.0),
-        Panel("height, mm", "height", *_since(height, start), 0.0, 300.0),
+        _trace_panel("aperture", recording.aperture, start),
+        _trace_panel("height", recording.height, start),
     ]
     if np.isfinite(steps.q).any():
         panels.insert(0, Panel("Q", "q", steps.stamp - start, steps.q, 0.0, 1.0, dots=True))
-    return chart(tuple(panels), steps.stamp - start, end)
+    return f'<div class="wide">{chart(tuple(panels), steps.stamp - start, end)}</div>'
 
 
-def _since(trace: Trace, start: float) -> tuple[F64, F64]:
-    """Return times from `start` on, counted from there, and values in [mm]."""
+def _trace_panel(name: str, trace: Trace, start: float) -> Panel:
+    """Return the panel of a length over the time since `start`, in [mm], its range rounded up to 20 mm."""
     shown = trace.time >= start
-    return trace.time[shown] - start, trace.value[shown] * 1000.0
+    value = trace.value[shown] * 1000.0
+    high = 20.0 * max(1.0, float(np.ceil(np.max(value, initial=0.0) / 20.0 - 1e-6)))
+    return Panel(f"{name}, mm", name, trace.time[shown] - start, value, 0.0, high)
 
 
 def _search(recording: Recording) -> str:

@@ -52,7 +52,8 @@ figcaption span{color:var(--soft)}
 .now line{stroke:#fff;opacity:.85}.now circle{fill:#fff;stroke:#0008;stroke-width:.3}
 .wish line{stroke:var(--c);stroke-width:3px}.wish circle{fill:var(--c);stroke:#0008;stroke-width:.3}
 .wish .way{stroke-dasharray:2 5}
-.chart{display:block;width:100%;height:auto;margin:12px 0 0}
+.wide{overflow-x:auto;margin:12px 0 0}
+.chart{display:block;width:100%;min-width:620px;height:auto}
 .chart .plot{fill:none;stroke:var(--line)}
 .chart .mark{stroke:var(--line)}
 .chart text{fill:var(--soft);font-size:12px}
