@@ -1,5 +1,6 @@
 """Runs episodes of the closed loop on request: which policy, when, and when not (docs/architecture.md)."""
 
+import gc
 import json
 import sys
 from collections.abc import Callable
@@ -173,6 +174,8 @@ class PolicyNode(EpisodeNode):
             ready.policy.reset(seed)
             ready.policy.decide(blank)
             self._warm = ready.policy
+            gc.collect()
+            gc.freeze()  # as in base_node.spin: torch may have come since then
         ready.policy.reset(seed)
         return ready
 

@@ -108,7 +108,7 @@ class CellNode(BaseNode):
         self.create_subscription(Float64MultiArray, gripper_topic, self._on_gripper, LATEST_QOS)
 
     def advance(self) -> None:
-        """Simulate one tick and publish the joints' state and the clock."""
+        """Simulate one tick."""
         self.ticks += 1
         self.world.command_arm(self._follower.sample(self.time))
         self.world.advance(CONTROL_PERIOD)
@@ -118,10 +118,14 @@ class CellNode(BaseNode):
         self._joints.position = array("d", sample.position.tobytes())
         self._joints.velocity = array("d", sample.velocity.tobytes())
         self._joints.effort = array("d", sample.effort.tobytes())
+
+    def publish_state(self) -> None:
+        """Publish the time reached and the joints' state."""
+        self.publish_clock()
         self._joint_publisher.publish(self._joints)
 
     def publish_clock(self) -> None:
-        """Publish the time reached; last of a tick, so that who sees it can have seen the rest."""
+        """Publish the time reached."""
         self._clock_publisher.publish(self._clock_message)
 
     def take_picture(self) -> None:

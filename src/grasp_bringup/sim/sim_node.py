@@ -129,12 +129,12 @@ class SimNode(CellNode):
     def tick(self, wall: float) -> None:
         """Simulate one tick and publish all that belongs to it."""
         self.advance()
+        self.publish_state()  # before the picture, so that the others work while it is rendered
         if self.ticks % PICTURE_TICKS == 0:
             self.take_picture()
             self._lockstep.image_published(self.time)
             self._publish_truth()
         self._sent = wall
-        self.publish_clock()
         self._pace.ticked(CONTROL_PERIOD, wall)
         if self._settling is not None and (self.world.settled() or self.time >= self._settle_end):
             self._settling.set_result(True)
