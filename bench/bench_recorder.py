@@ -182,7 +182,7 @@ def _record_into(folder: Path, child: "subprocess.Popen[bytes]") -> tuple[Path, 
     import rclpy
     from sensor_msgs.msg import CompressedImage
 
-    from qtopt_collector.collector_node import RECORDED
+    from qtopt_collector.collector_inputs_node import RECORDED
 
     rclpy.init()
     node, recorder = rclpy.create_node("bench_recorder"), Recorder(folder)

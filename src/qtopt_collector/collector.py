@@ -1,31 +1,27 @@
 """The collector as one readable procedure without ROS: home, reset, episode, lift, judge, drop, again.
 
 The procedure is a generator that `tick` advances; it waits by yielding. What it wants lies in `wish`
-(republish it while it lasts), `cell.requests` and `take_outcomes`; what it knows lies in `cell`.
+(republish it while it lasts), `cell.requests` and `books.outcomes`; what it knows lies in `cell`.
 """
 
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from qtopt_collector.bags import messages
-from qtopt_collector.bags.records import decode_camera, outcome_values
+from qtopt_collector.books import Books, Verdict
 from qtopt_collector.cell import Aborted, Cell, Picture, Request, Script
-from qtopt_collector.episode import EpisodeInfo
 from qtopt_collector.motions import Motions
 from qtopt_collector.recorder import Recorder
-from qtopt_collector.success import DropTest, GripperSample, Judgement, compare_drop, judge
+from qtopt_collector.success import DropTest, compare_drop, judge
 from qtopt_collector.switching import Assignment, PolicyPlan
 from qtopt_policy import topics
-from qtopt_policy.config import to_mapping
 from qtopt_policy.episode_events import Wish
-from qtopt_policy.errors import BagError, QtoptError
+from qtopt_policy.errors import QtoptError
 from qtopt_policy.geometry import Pose
 from qtopt_policy.mdp import ABORTED, EndReason, MdpConfig
 from qtopt_policy.robot import RobotConfig
-from qtopt_policy.share import package_version
 
 END_REASONS: tuple[EndReason, ...] = ("terminate", "max_steps", *ABORTED)
 
@@ -60,21 +56,12 @@ class CollectorConfig:
     benchmark: str = ""
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """How a grasp was judged: judgement, fingers before and after the lift, ground truth if any."""
-
-    judgement: Judgement
-    closed: GripperSample
-    lifted: GripperSample
-    truth: bool | None
-
-
 class Collector:
     """Collects episodes.
 
     Attributes:
         cell: what is known; filled in from outside.
+        books: of the episodes; their outcomes are taken from there.
         phase: what it is doing, for people.
         finished: whether it is through, well or not.
         failure: why it gave up, "" where it did not.
@@ -90,32 +77,20 @@ class Collector:
         recorder: Recorder,
     ) -> None:
         self.cell = Cell(robot.gripper)
+        self.books = Books(recorder, robot, mdp, config.benchmark)
         self.phase = "starting"
         self.finished = False
         self.failure = ""
         self.collected = 0
         self._robot, self._mdp, self._config = robot, mdp, config
-        self._plan, self._recorder = plan, recorder
+        self._plan = plan
         self._motions = Motions(robot, mdp, self.cell)
-        self._outcomes: list[dict[str, str]] = []
-        self._pictures: list[object] = []
-        self._info: EpisodeInfo | None = None
         self._script = self._collect()
 
     @property
     def wish(self) -> Wish | None:
         """What is wanted of the arm now; None means silence, so that it holds."""
         return self._motions.wish
-
-    def take_outcomes(self) -> list[dict[str, str]]:
-        """Return the values of collector/outcome of episodes that ended since the last call."""
-        outcomes, self._outcomes = self._outcomes, []
-        return outcomes
-
-    def take_pictures(self) -> list[object]:
-        """Return the images of the drop taken since the last call, as rosbags' CompressedImage."""
-        pictures, self._pictures = self._pictures, []
-        return pictures
 
     def tick(self, now: float, steady: float) -> None:
         """Go on at ROS time `now` and steady time `steady` [s]; call it at 20 Hz or faster."""
@@ -134,13 +109,18 @@ class Collector:
         if not self.finished:
             self.failure = reason
             self._finish(f"gave up: {reason}")
-            self._close_quietly(Aborted("error", reason))
+            self.books.abort_quietly(Aborted("error", reason))
             self.cell.requests += [Request("own", {"owner": "none"}), Request("cancel")]
 
     def interrupt(self) -> None:
         """End now, by an operator's will: an open bag is closed as aborted."""
         self._finish("interrupted")
-        self._close_quietly(Aborted("operator", "the collector was stopped"))
+        self.books.abort_quietly(Aborted("operator", "the collector was stopped"))
+
+    @property
+    def _name(self) -> str:
+        """Name of the episode that runs."""
+        return self.books.info.episode_id
 
     def _finish(self, phase: str) -> None:
         self.finished, self.phase, self._motions.wish = True, phase, None
@@ -201,60 +181,52 @@ class Collector:
     def _episode(self, seed: int) -> Generator[None, None, bool]:
         """Collect one episode; return whether it had a step, and so left a bag."""
         assignment = self._plan.next()
-        self._info = self._information(assignment, seed)
-        self._recorder.open(self._info)
+        self.books.open(assignment, seed)
         try:
-            yield from self._run_policy(self._info, assignment)
+            yield from self._run_policy(assignment)
             verdict = yield from self._lift_and_judge()
         except Aborted as aborted:
-            had_steps = self._recorder.steps > 0
-            self._close_aborted(aborted)
+            self.phase = f"{self._name} aborted: {aborted}"
+            had_steps = self.books.abort(aborted)
             yield from self._hold()
             return had_steps
-        extra: dict[str, object] = {"reason": verdict.judgement.reason}
+        test: DropTest | None = None
         try:
             test = yield from self._drop(np.random.default_rng(seed))
-            extra |= {} if test is None else {"drop_changed": test.changed, "drop_area": test.area}
         except Aborted as aborted:
             self.phase = f"drop cut short: {aborted}"  # the verdict stands
-        self._close(self._judged(verdict), extra)
+        self.books.close(verdict, test)
         self._plan.judged(assignment.policy, verdict.judgement.success)
         return True
 
-    def _run_policy(self, info: EpisodeInfo, assignment: Assignment) -> Script:
+    def _run_policy(self, assignment: Assignment) -> Script:
         """Let the policy run its episode and wait for its end."""
-        self.phase = f"{info.episode_id}: {assignment.policy}"
-        names = {"episode.id": info.episode_id, "policy.name": assignment.policy}
-        numbers = {"policy.epsilon": assignment.epsilon, "seed": info.seed}
+        self.phase = f"{self._name}: {assignment.policy}"
+        names = {"episode.id": self._name, "policy.name": assignment.policy}
+        numbers = {"policy.epsilon": assignment.epsilon, "seed": self.books.info.seed}
         yield from self.cell.ask("prepare", **names, **numbers)
         yield from self.cell.ask("own", owner="policy")
         self._motions.wish = None
         yield from self.cell.ask("run")
         deadline = self.cell.now + self._config.deadline
         known = False
-        while (told := self._told(info)).get("state") != "ended":
+        while True:
+            told = self._told()
             if told.get("camera") and not known:
                 known = True
-                self._learn(told)
+                self.books.learn(told)
+            if told.get("state") == "ended":
+                break
             if self.cell.now > deadline:
                 raise Aborted("deadline", f"the policy took more than {self._config.deadline} s")
             yield
             self.cell.require()
-        if told.get("camera") and not known:
-            self._learn(told)
         yield from self._finish_policy(told)
 
-    def _told(self, info: EpisodeInfo) -> dict[str, str]:
+    def _told(self) -> dict[str, str]:
         """Return what policy/episode says of this episode."""
         episode = self.cell.episode
-        return episode if episode.get("episode_id") == info.episode_id else {}
-
-    def _learn(self, told: dict[str, str]) -> None:
-        """Record what the policy tells about itself with its first decision."""
-        self._recorder.set_camera(decode_camera(told["camera"], topics.EPISODE))
-        policy, weights = told.get("policy", ""), told.get("checkpoint", "")
-        self._info = replace(self._known, policy=policy or self._known.policy, checkpoint=weights)
-        self._recorder.update(self._info)
+        return episode if episode.get("episode_id") == self._name else {}
 
     def _finish_policy(self, told: dict[str, str]) -> Script:
         """Note why the policy ended, once all its steps have been recorded."""
@@ -262,17 +234,17 @@ class Collector:
         if reason is None:
             raise Aborted("error", f"{topics.EPISODE} tells no valid reason: '{told.get('reason')}'")
         steps, end = int(told.get("steps") or 0), self.cell.now + LATE_STEPS
-        while self._recorder.steps < steps and self.cell.now < end:
+        while self.books.steps < steps and self.cell.now < end:
             yield
             self.cell.require()
         if reason in ABORTED:
             raise Aborted(reason, f"the policy ended by {reason}: {told.get('detail', '')}")
-        if self._recorder.steps != steps:
-            raise Aborted("error", f"{steps} steps were made, {self._recorder.steps} recorded")
-        self._info = replace(self._known, end_reason=reason)
+        if self.books.steps != steps:
+            raise Aborted("error", f"{steps} steps were made, {self.books.steps} recorded")
+        self.books.ended(reason)
 
     def _lift_and_judge(self) -> Generator[None, None, Verdict]:
-        self.phase = f"{self._known.episode_id}: lifting"
+        self.phase = f"{self._name}: lifting"
         closed, commanded = self._motions.sample(), self.cell.gripper_closed is True
         yield from self.cell.ask("own", owner="collector")
         yield from self._motions.lift()
@@ -284,7 +256,7 @@ class Collector:
 
     def _drop(self, rng: np.random.Generator) -> Generator[None, None, DropTest | None]:
         """Drop what is held; compare the images before and after, fingers closed in both."""
-        self.phase = f"{self._known.episode_id}: dropping"
+        self.phase = f"{self._name}: dropping"
         closed = self.cell.gripper_closed is True
         yield from self._motions.travel(self._drop_pose(rng), self.cell.gripper_closed)
         before = (yield from self._photograph("before")) if closed else None
@@ -298,9 +270,7 @@ class Collector:
     def _photograph(self, name: str) -> Generator[None, None, Picture | None]:
         picture = yield from self._motions.look()
         if picture is not None:
-            message = messages.compressed_image(picture.image, messages.nanoseconds(picture.stamp), name)
-            self._recorder.record_message(topics.DROP_IMAGE, messages.nanoseconds(self.cell.now), message)
-            self._pictures.append(message)
+            self.books.photograph(name, picture, self.cell.now)
         return picture
 
     def _drop_pose(self, rng: np.random.Generator) -> Pose:
@@ -316,56 +286,3 @@ class Collector:
         self._motions.wish = None
         yield from self.cell.urge("own", ABORT_PATIENCE, owner="none")
         yield from self.cell.urge("cancel", ABORT_PATIENCE)
-
-    # ---- what is known about the episode
-
-    @property
-    def _known(self) -> EpisodeInfo:
-        assert self._info is not None
-        return self._info
-
-    def _information(self, assignment: Assignment, seed: int) -> EpisodeInfo:
-        return EpisodeInfo(
-            episode_id=self._recorder.next_id(),
-            seed=seed,
-            policy=assignment.policy,
-            end_reason="node_died",
-            success=None,
-            reward=None,
-            epsilon=assignment.epsilon,
-            robot=self._robot.name,
-            benchmark=self._config.benchmark,
-            package_version=package_version(),
-            limits=to_mapping(self._robot.limits),
-            mdp=to_mapping(self._mdp),
-        )
-
-    def _judged(self, verdict: Verdict) -> EpisodeInfo:
-        success = verdict.judgement.success
-        return replace(
-            self._known,
-            success=success,
-            reward=float(success),
-            truth=verdict.truth,
-            aperture_closed=verdict.closed.aperture,
-            aperture_lifted=verdict.lifted.aperture,
-        )
-
-    def _close_aborted(self, aborted: Aborted) -> None:
-        info = replace(self._known, end_reason=aborted.reason, success=None, reward=None)
-        self.phase = f"{info.episode_id} aborted: {aborted}"
-        self._close(info, {"reason": str(aborted)})
-
-    def _close_quietly(self, aborted: Aborted) -> None:
-        """Close an open bag where the disk still lets us; it is mended at the next start where not."""
-        if self._info is None:
-            return
-        try:
-            self._close_aborted(aborted)
-        except BagError:
-            self._recorder.abandon()
-
-    def _close(self, info: EpisodeInfo, extra: dict[str, object]) -> None:
-        steps, self._info = self._recorder.steps, None
-        bag = self._recorder.close(info, extra)
-        self._outcomes.append(outcome_values(info, steps, str(bag or ""), extra))

@@ -1,10 +1,8 @@
 """Collects episodes: connects the collector's procedure and its bags with topics, services and clocks."""
 
 import sys
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
@@ -12,15 +10,12 @@ from geometry_msgs.msg import PoseStamped
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
-from std_msgs.msg import Bool, Header
+from sensor_msgs.msg import CompressedImage
+from std_msgs.msg import Bool
 
-from qtopt_collector.bags import messages, schema
-from qtopt_collector.bags.pictures import raw_image
-from qtopt_collector.bags.source import IMAGE
-from qtopt_collector.cell import Picture
+from qtopt_collector.bags import schema
 from qtopt_collector.collector import Collector, CollectorConfig
+from qtopt_collector.collector_inputs_node import CellInputs
 from qtopt_collector.collector_requests_node import RequestCaller
 from qtopt_collector.recorder import Recorder
 from qtopt_collector.switching import PolicyPlan
@@ -31,41 +26,20 @@ from qtopt_policy.base_node import (
     LATEST_QOS,
     OK,
     RECORD_QOS,
-    SENSOR_QOS,
     WARN,
     BaseNode,
-    as_dict,
-    nanoseconds,
     pose_message,
     spin,
     status,
 )
 from qtopt_policy.config import load_config
-from qtopt_policy.errors import BagError, ConfigError, QtoptError, ShapeError
+from qtopt_policy.errors import ConfigError, QtoptError
 from qtopt_policy.mdp import MdpConfig
 from qtopt_policy.robot import load_robot
 from qtopt_policy.share import resolve
 
 WATCH_PERIOD = 0.1  # [s] of the steady clock
 LAST_WORDS = 1.0  # [s] of the steady clock in which requests are sent after the end
-NANO = 1e-9
-# Deep enough that nothing is lost while a bag is closed (fsync) or another callback runs.
-STREAM_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=500, reliability=ReliabilityPolicy.BEST_EFFORT)
-RELIABLE_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=500, reliability=ReliabilityPolicy.RELIABLE)
-
-# Topics of a bag that come over the wire: type and QoS.
-RECORDED: dict[str, tuple[Any, QoSProfile]] = {
-    topics.OBSERVATION: (CompressedImage, RECORD_QOS),
-    topics.CAMERA_INFO: (CameraInfo, STREAM_QOS),
-    topics.JOINT_STATES: (JointState, STREAM_QOS),
-    topics.TOOL_POSE: (PoseStamped, RELIABLE_QOS),
-    topics.ACTION: (JointState, RECORD_QOS),
-    topics.STEP: (DiagnosticArray, RECORD_QOS),
-    topics.EPISODE: (DiagnosticArray, LATCHED_QOS),
-    topics.TARGET_POSE: (PoseStamped, RELIABLE_QOS),
-    topics.GRIPPER_CLOSE: (Bool, RELIABLE_QOS),
-    schema.DEBUG_IMAGE: (CompressedImage, RECORD_QOS),
-}
 
 PARAMETERS: dict[str, bool | int | float | str | list[str]] = {
     "robot": "config/robots/sim.yaml",
@@ -112,7 +86,6 @@ class CollectorNode(BaseNode):
             self.declare_parameter(name, value, ParameterDescriptor(read_only=True))
         self._active = False
         self._collector: Collector | None = None
-        self._beats: dict[str, float] = {}
         self._ended: float | None = None
         self._told = ""
 
@@ -120,7 +93,6 @@ class CollectorNode(BaseNode):
         """Mend what an earlier run left torn, and connect everything."""
         robot = load_robot(resolve(Path(self.parameter("robot", str))))
         mdp = load_config(resolve(Path(self.parameter("mdp", str))), MdpConfig)
-        self._gripper_joint = robot.gripper.joints[0]
         self._base_frame = robot.base_frame
         config = self._config()
         has_weights = bool(self.parameter("checkpoint", str))
@@ -129,13 +101,21 @@ class CollectorNode(BaseNode):
         plan.recall(self._recorder.history())
         self._collector = Collector(robot, mdp, config, plan, self._recorder)
         self.cell = self._collector.cell
-        self._watched = {*self.parameter("watched", list), *(["sim_node"] if config.reset == "sim" else [])}
+        watched = {*self.parameter("watched", list), *(["sim_node"] if config.reset == "sim" else [])}
+        self._inputs = CellInputs(
+            self,
+            self.cell,
+            self._recorder,
+            robot.gripper.joints[0],
+            sorted(watched),
+            self.parameter("record_debug_image", bool),
+            self._collector.fail,
+        )
         self._requests = RequestCaller(self)
         self._target = self.create_publisher(PoseStamped, topics.COLLECTOR_TARGET, LATEST_QOS)
         self._gripper = self.create_publisher(Bool, topics.COLLECTOR_GRIPPER, LATEST_QOS)
         self._outcome = self.create_publisher(DiagnosticArray, topics.OUTCOME, LATCHED_QOS)
         self._drop_image = self.create_publisher(CompressedImage, topics.DROP_IMAGE, RECORD_QOS)
-        self._subscribe()
         self.create_timer(1.0 / topics.REPUBLISH_RATE, self._tick)
         self.create_timer(WATCH_PERIOD, self._go_on, clock=self.steady_clock)
 
@@ -161,18 +141,6 @@ class CollectorNode(BaseNode):
             self.get_logger().warning(text)
             self.report(f"repair {result.bag.name}", WARN, text)
         return recorder
-
-    def _subscribe(self) -> None:
-        for topic, (kind, qos) in RECORDED.items():
-            if topic != schema.DEBUG_IMAGE or self.parameter("record_debug_image", bool):
-                self.create_subscription(kind, topic, partial(self._on_recorded, topic), qos, raw=True)
-        # Undecoded: an image is looked at twice per episode, and ten times a second it costs nothing.
-        self.create_subscription(Image, topics.IMAGE, self._on_image, SENSOR_QOS, raw=True)
-        self.create_subscription(DiagnosticArray, topics.ARM_STATE, self._on_arm, LATCHED_QOS)
-        self.create_subscription(DiagnosticArray, topics.SIM_TRUTH, self._on_truth, LATEST_QOS)
-        for name in self._watched:
-            beat = partial(self._on_heartbeat, name)
-            self.create_subscription(Header, f"{topics.HEARTBEAT}/{name}", beat, LATEST_QOS)
 
     # ---- lifecycle
 
@@ -208,73 +176,6 @@ class CollectorNode(BaseNode):
         """Why the collection was given up, "" where it was not."""
         return self._collector.failure if self._collector is not None else ""
 
-    # ---- inputs
-
-    def _on_recorded(self, topic: str, cdr: bytes) -> None:
-        time = int(self.get_clock().now().nanoseconds)
-        try:
-            message = schema.deserialize(cdr, schema.SPECS[topic].kind)
-        except BagError as error:
-            self.report(topic, WARN, str(error))
-            return
-        try:
-            self._recorder.record_message(topic, time, message)
-        except BagError as error:
-            if self._collector is not None:
-                self._collector.fail(str(error))
-        listener = self._listeners.get(topic)
-        if listener is not None:
-            listener(self, message)
-
-    def _on_joints(self, message: Any) -> None:
-        stamp = messages.stamp_of(message) * NANO
-        try:
-            self.cell.state.add_joints(stamp, message.name, message.position)
-        except ShapeError as error:
-            self.report(topics.JOINT_STATES, WARN, str(error))
-            return
-        if self._gripper_joint in message.name and len(message.effort):
-            self.cell.effort = abs(float(message.effort[message.name.index(self._gripper_joint)]))
-
-    def _on_tool_pose(self, message: Any) -> None:
-        try:
-            self.cell.state.add_pose(messages.stamp_of(message) * NANO, messages.pose_of(message))
-        except ShapeError as error:
-            self.report(topics.TOOL_POSE, WARN, str(error))
-
-    def _on_gripper(self, message: Any) -> None:
-        self.cell.gripper_closed = bool(message.data)
-
-    def _on_episode(self, message: Any) -> None:
-        detail = message.status[0].message if message.status else ""
-        self.cell.hear_episode(messages.values_of(message) | {"detail": detail})
-
-    _listeners: "dict[str, Callable[[CollectorNode, Any], None]]" = {  # noqa: RUF012 (never changed)
-        topics.JOINT_STATES: _on_joints,
-        topics.TOOL_POSE: _on_tool_pose,
-        topics.GRIPPER_CLOSE: _on_gripper,
-        topics.EPISODE: _on_episode,
-    }
-
-    def _on_image(self, cdr: bytes) -> None:
-        if not self.cell.picture_wanted:
-            return
-        try:
-            message: Any = schema.deserialize(cdr, IMAGE)
-            self.cell.picture = Picture(raw_image(message), messages.stamp_of(message) * NANO)
-        except QtoptError as error:
-            self.report("image", WARN, str(error))
-
-    def _on_arm(self, message: DiagnosticArray) -> None:
-        self.cell.arm = as_dict(message.status[0]) if message.status else {}
-
-    def _on_truth(self, message: DiagnosticArray) -> None:
-        values = as_dict(message.status[0]) if message.status else {}
-        self.cell.truth = values | {"stamp": repr(nanoseconds(message.header.stamp) * NANO)}
-
-    def _on_heartbeat(self, name: str, message: Header) -> None:
-        self._beats[name] = self.steady_now()
-
     # ---- outputs
 
     def _tick(self) -> None:
@@ -293,9 +194,7 @@ class CollectorNode(BaseNode):
         if collector is None or not self._active:
             return
         steady = self.steady_now()
-        oldest = steady - self.parameter("heartbeat_timeout", float)
-        silent = (name for name in self._watched if self._beats.get(name, -1e9) < oldest)
-        self.cell.silent = tuple(sorted(silent))
+        self.cell.silent = self._inputs.silent(steady - self.parameter("heartbeat_timeout", float))
         collector.tick(self.now(), steady)
         self._pass_on(collector)
         if collector.finished and self._ended is None:
@@ -306,9 +205,11 @@ class CollectorNode(BaseNode):
         for request in requests:
             self._requests.take(request)
         self._requests.pump()
-        for picture in collector.take_pictures():
+        pictures, collector.books.pictures = collector.books.pictures, []
+        for picture in pictures:
             self._drop_image.publish(schema.serialize(picture, schema.COMPRESSED_IMAGE))
-        for values in collector.take_outcomes():
+        outcomes, collector.books.outcomes = collector.books.outcomes, []
+        for values in outcomes:
             known: dict[str, object] = {**values}
             message = DiagnosticArray(status=[status("outcome", OK, values["reason"], known)])
             message.header.stamp = self.get_clock().now().to_msg()

@@ -90,7 +90,8 @@ class CollectorCell:
         self.at_tick(self)
         self._sense()
         self.collector.tick(self.time, self.time)
-        self.outcomes += self.collector.take_outcomes()
+        self.outcomes += self.collector.books.outcomes
+        self.collector.books.outcomes = []
         requests, self.collector.cell.requests = self.collector.cell.requests, []
         for request in requests:
             self._answer(request)
