@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from grasp_bringup.sim.benchmark import Benchmark, load_benchmark
@@ -15,7 +16,7 @@ from qtopt_learner.cli_config import EvaluateConfig
 from qtopt_learner.evaluate_env import ORACLE, EnvPlayers, scene_seeds
 from qtopt_learner.evaluate_jobs import Job, play_all
 from qtopt_learner.evaluate_results import Evaluation, end_lines, score_table, seed_range, write_json
-from qtopt_policy.errors import UnknownNameError
+from qtopt_policy.errors import QtoptError, UnknownNameError
 from qtopt_policy.policies.registry import POLICIES
 
 COLUMNS = (
@@ -29,7 +30,7 @@ Take = Callable[[EpisodeResult], None]
 
 
 def run(config: EvaluateConfig) -> int:
-    """Evaluate, print the table, write the file; return 0, or 130 if Ctrl-C cut it short."""
+    """Evaluate, print the table, write the file; return 0, 130 if Ctrl-C cut it short, 2 if an error did."""
     console = Console()
     path = config.out or Path("out") / f"evaluation-{datetime.now():%Y%m%d-%H%M%S}.json"
     evaluation = evaluate(config, console, path.with_suffix(""))
@@ -41,11 +42,14 @@ def run(config: EvaluateConfig) -> int:
     console.print(f"benchmark {evaluation.digest}, seeds {seeds} of split {config.split}")
     console.print(f"command   {evaluation.command}", soft_wrap=True)
     console.print(f"results   {path}", soft_wrap=True)
+    if evaluation.trouble:
+        console.print(f"[red]not finished:[/] {escape(evaluation.trouble)}", soft_wrap=True)
+        return 2
     return 0 if evaluation.complete else 130
 
 
 def evaluate(config: EvaluateConfig, console: Console, folder: Path) -> Evaluation:
-    """Run all episodes with progress bars; Ctrl-C ends it early and keeps what is done.
+    """Run all episodes with progress bars; Ctrl-C or an error in between ends it early, keeping what is done.
 
     Args:
         config: what to run.
@@ -55,8 +59,7 @@ def evaluate(config: EvaluateConfig, console: Console, folder: Path) -> Evaluati
     Raises:
         UnknownNameError: a policy that does not exist.
         ConfigError: more scenes than the benchmark has, or another task than its own.
-        CheckpointError: the checkpoint does not fit.
-        WorkerDiedError, NodeDiedError: a worker process or a node died.
+        CheckpointError, WorkerDiedError, NodeDiedError: before the first episode has ended.
     """
     for name in config.policies:
         if name not in (*POLICIES, ORACLE):
@@ -64,14 +67,19 @@ def evaluate(config: EvaluateConfig, console: Console, folder: Path) -> Evaluati
     benchmark = load_benchmark(config.benchmark)
     seeds = scene_seeds(benchmark, config.first, config.episodes)
     results: list[EpisodeResult] = []
+    trouble = ""
     try:
         with Bars(config.policies, len(seeds), console) as bars:
             _play(config, benchmark, seeds, folder, bars.showing(results.append))
     except KeyboardInterrupt:
         console.print("[yellow]stopped by Ctrl-C; what follows is what was done so far[/]")
+    except QtoptError as error:
+        if not results:
+            raise
+        trouble = str(error)
     results.sort(key=lambda row: (config.policies.index(row.policy), row.seed))
     command = shlex.join(["qtopt", *sys.argv[1:]])
-    return Evaluation(command, config, benchmark.digest, tuple(seeds), tuple(results))
+    return Evaluation(command, config, benchmark.digest, tuple(seeds), tuple(results), trouble)
 
 
 def _play(config: EvaluateConfig, benchmark: Benchmark, seeds: range, folder: Path, take: Take) -> None:

@@ -27,6 +27,7 @@ class Evaluation:
         digest: of the benchmark.
         seeds: of the scenes, in the order of the episodes.
         results: of all finished episodes, by policy and seed.
+        trouble: the error that ended it early, "" where none did.
     """
 
     command: str
@@ -34,6 +35,7 @@ class Evaluation:
     digest: str
     seeds: tuple[int, ...]
     results: tuple[EpisodeResult, ...]
+    trouble: str = ""
 
     @property
     def scores(self) -> tuple[Score, ...]:
@@ -81,6 +83,7 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
     return {
         "command": evaluation.command,
         "complete": evaluation.complete,
+        "trouble": evaluation.trouble,
         "benchmark_digest": evaluation.digest,
         "config": to_mapping(evaluation.config),
         "seeds": list(evaluation.seeds),

@@ -16,7 +16,7 @@ from qtopt_learner import evaluate
 from qtopt_learner.cli_config import EvaluateConfig
 from qtopt_learner.evaluate_env import scene_seeds, task_mdp
 from qtopt_learner.evaluate_graph import graph_options
-from qtopt_learner.evaluate_jobs import Job
+from qtopt_learner.evaluate_jobs import Job, WorkerDiedError
 from qtopt_policy.config import to_mapping
 from qtopt_policy.errors import CheckpointError, ConfigError, UnknownNameError
 from support.players import make_interrupted, play
@@ -72,6 +72,22 @@ def test_ctrl_c_keeps_what_is_done(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert [row["seed"] for row in found["episodes"]] == [0, 1]
 
 
+def test_an_error_in_between_keeps_what_is_done(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failing(*arguments: Any) -> None:
+        arguments[-1](play(Job("random", 0)))
+        raise WorkerDiedError("one of 2 worker processes died")
+
+    monkeypatch.setattr(evaluate, "_play", failing)
+    config = EvaluateConfig(policies=("random",), episodes=5, out=tmp_path / "r.json")
+    assert evaluate.run(config) == 2
+    assert "worker processes died" in capsys.readouterr().out
+    found = json.loads((tmp_path / "r.json").read_text())
+    assert found["trouble"]
+    assert len(found["episodes"]) == 1
+
+
 def test_progress_passes_every_result_on() -> None:
     results = [play(Job(policy, seed)) for policy in ("a", "b") for seed in range(3)]
     taken: list[EpisodeResult] = []
@@ -111,10 +127,12 @@ def test_all_scenes_of_the_benchmark_by_default() -> None:
     assert scene_seeds(benchmark, 490, None) == benchmark.seeds[490:]
 
 
-@pytest.mark.parametrize(("first", "episodes"), [(0, 501), (499, 2), (500, None)])
-def test_more_scenes_than_the_benchmark_has_are_refused(first: int, episodes: int | None) -> None:
-    with pytest.raises(ConfigError, match="500 scenes"):
-        scene_seeds(load_benchmark(), first, episodes)
+def test_more_scenes_than_the_benchmark_has_are_refused() -> None:
+    benchmark = load_benchmark()
+    count = len(benchmark.seeds)
+    for first, episodes in ((0, count + 1), (count - 1, 2), (count, None)):
+        with pytest.raises(ConfigError, match=f"{count} scenes"):
+            scene_seeds(benchmark, first, episodes)
 
 
 def write_mdp(tmp_path: Path, **changes: object) -> Path:
