@@ -11,8 +11,8 @@ from qtopt_policy.errors import ConfigError
 Paths = Annotated[
     tuple[Path, ...], conf.Positional, conf.arg(metavar="PATH [PATH ...]", help_behavior_hint="")
 ]
-OptionalInt = Annotated[int | None, conf.arg(metavar="INT")]
-OptionalPath = Annotated[Path | None, conf.arg(metavar="PATH")]
+OptionalInt = Annotated[int | None, conf.arg(metavar="INT", help_behavior_hint="")]
+OptionalPath = Annotated[Path | None, conf.arg(metavar="PATH", help_behavior_hint="")]
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,9 @@ class DemoConfig:
     episodes: int = 10
     """Episodes in all; every fifth one is run by a network that nobody has trained."""
     out: OptionalPath = None
-    """Folder for bags, logs and the report; out/demo-<date and time> if not given."""
+    """Folder for bags, logs and the report. (default: out/demo-<date and time>)"""
     seed: OptionalInt = None
-    """Seed of the first scene; each further episode adds one. If not given: the first after those that are
-    kept for evaluation."""
+    """Seed of the first scene; each further episode adds one. (default: the first not kept for evaluation)"""
     split: Literal["train", "test"] = "train"
     """Scenes to grasp in."""
     real_time_factor: float = 4.0
@@ -50,8 +49,7 @@ class CollectConfig:
     bags: Path = Path("bags")
     """Folder of the bags, one folder per episode below it."""
     policy: str = "scripted"
-    """random, scripted, scripted_exact, cem, or auto: scripted and, every fifth episode, cem, until cem is
-    better."""
+    """random, scripted, scripted_exact, cem; auto: scripted, and cem every fifth time until it is better."""
     checkpoint: OptionalPath = None
     """Weights for cem."""
     allow_untrained: Annotated[bool, conf.FlagCreatePairsOff] = False
@@ -61,8 +59,7 @@ class CollectConfig:
     split: Literal["train", "test"] = "train"
     """Scenes to grasp in."""
     seed: OptionalInt = None
-    """Seed of the first scene; each further episode adds one. If not given: past the seeds that are kept for
-    evaluation and those of the bags that are there."""
+    """Seed of the first scene; each further episode adds one. (default: after those of the bags there)"""
     real_time_factor: float = 4.0
     """Simulated seconds per second on the wall, at most."""
     camera: Literal["wrist", "shoulder"] = "wrist"
@@ -92,7 +89,7 @@ class EvaluateConfig:
     split: Literal["train", "test"] = "test"
     """Scenes to grasp in; the object families and seeds of the two are disjoint."""
     episodes: OptionalInt = None
-    """Scenes per policy, the same for all policies; all of the benchmark's if not given."""
+    """Scenes per policy, the same for all policies. (default: all of the benchmark's)"""
     first: int = 0
     """Scene to begin with, counted from the benchmark's first."""
     through: Literal["env", "graph"] = "env"
@@ -110,12 +107,11 @@ class EvaluateConfig:
     benchmark: Path = Path("config/benchmark_v1.yaml")
     """Definition of the task; its digest stands beside every result."""
     mdp: OptionalPath = None
-    """Another definition of steps, where a policy needs it; may differ only in what is not the task:
-    action_frame, image_size, max_skew, step_penalty, discount."""
+    """Another definition of steps, for a policy that needs one; what belongs to the task may not differ."""
     real_time_factor: float = 4.0
     """Simulated seconds per second on the wall, at most (graph only)."""
     out: OptionalPath = None
-    """JSON file of all results; out/evaluation-<date and time>.json if not given."""
+    """JSON file of all results. (default: out/evaluation-<date and time>.json)"""
 
     def __post_init__(self) -> None:
         if self.episodes is not None:
