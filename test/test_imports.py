@@ -3,8 +3,8 @@
 import ast
 import re
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -61,8 +61,10 @@ class Import:
         return f"src/{self.file}:{self.line}: imports {self.module}"
 
 
-def imports(folder: Path = SOURCE) -> Iterator[Import]:
-    """Yield every import under src, wherever in its file it stands; not those for type checking alone."""
+@cache
+def imports(folder: Path = SOURCE) -> tuple[Import, ...]:
+    """Return every import under a folder, wherever it stands; not those for type checking alone."""
+    found = []
     for path in sorted(folder.rglob("*.py")):
         name = path.relative_to(folder).as_posix()
         tree = ast.parse(path.read_text())
@@ -71,11 +73,11 @@ def imports(folder: Path = SOURCE) -> Iterator[Import]:
         }
         for node in ast.walk(tree):
             if isinstance(node, ast.Import) and id(node) not in skipped:
-                for alias in node.names:
-                    yield Import(name, node.lineno, alias.name.split(".")[0])
+                found += [Import(name, node.lineno, alias.name.split(".")[0]) for alias in node.names]
             elif isinstance(node, ast.ImportFrom) and id(node) not in skipped:
                 assert node.level == 0, f"src/{name}:{node.lineno}: relative import"
-                yield Import(name, node.lineno, (node.module or "").split(".")[0])
+                found.append(Import(name, node.lineno, (node.module or "").split(".")[0]))
+    return tuple(found)
 
 
 def _for_type_checking(node: ast.AST) -> bool:

@@ -10,6 +10,7 @@ from unittest.mock import patch
 
 import yaml
 
+from grasp_bringup.environment import PROFILE, RANGE
 from grasp_bringup.system import NodeSpec
 
 DOUBLE = Path(__file__).parent / "launch_double"
@@ -71,8 +72,10 @@ def execute(path: Path, arguments: dict[str, str]) -> Launched:
     context = LaunchContext()
     context.launch_configurations.update(arguments)
     launched = Launched()
-    before = dict(os.environ)
     with patch.dict(os.environ):  # which is context.environment
+        for name in (PROFILE, RANGE):  # another test may have set them for good
+            os.environ.pop(name, None)
+        before = dict(os.environ)
         _visit(load(path), context, launched)
         changed = {name: value for name, value in os.environ.items() if before.get(name) != value}
     launched.environment.update(changed)
