@@ -48,7 +48,7 @@ class CameraInput:
         self._node, self._config, self._pose = node, config, pose
         self._wanted, self._take = wanted, take
         self._info: tuple[object, ...] = ()
-        self._bad = 0
+        self._bad, self._failing = 0, False
         self._taken = node.create_publisher(Header, topics.IMAGE_TAKEN, RECORD_QOS)
         node.create_subscription(Image, topics.IMAGE, self._on_image, SENSOR_QOS)
         node.create_subscription(CameraInfo, topics.CAMERA_INFO, self._on_info, SENSOR_QOS)
@@ -87,7 +87,12 @@ class CameraInput:
                 self._take(Frame(stamp, arrival, rgb_of(message), self.model))
         except ImageError as error:
             self._bad += 1
+            self._failing = True
             self._node.report("image", WARN, str(error), refused=self._bad)
+            return
+        if self._failing:
+            self._failing = False
+            self._node.report("image", OK, "usable", refused=self._bad)
 
 
 def rgb_of(message: Image) -> NDArray[np.uint8]:

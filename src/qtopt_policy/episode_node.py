@@ -68,6 +68,7 @@ class EpisodeNode(BaseNode):
         self._gripper_closed = False
         self._wished: bool | None = None
         self._refused = 0
+        self._failing: set[str] = set()
         self._latency = math.nan  # of the step that runs
         self._latencies = {name: Latencies() for name in ("image_to_wish", "decision", "image_age")}
 
@@ -116,8 +117,9 @@ class EpisodeNode(BaseNode):
         stamp = nanoseconds(message.header.stamp) * 1e-9
         try:
             self.runner.add_joints(stamp, message.name, message.position, self.steady_now())
+            self._fine(topics.JOINT_STATES)
         except ShapeError as error:
-            self.report("joint_states", WARN, str(error))
+            self._warn(topics.JOINT_STATES, str(error))
         self.drain()
 
     def _on_tool_pose(self, message: PoseStamped) -> None:
@@ -137,10 +139,21 @@ class EpisodeNode(BaseNode):
         try:
             if frame != self.robot.base_frame:
                 raise ShapeError(f"{topic} in the frame '{frame}', expected '{self.robot.base_frame}'")
-            return Pose.from_array(pose_values(message))
+            pose = Pose.from_array(pose_values(message))
         except ShapeError as error:
-            self.report(topic, WARN, str(error))
+            self._warn(topic, str(error))
             return None
+        self._fine(topic)
+        return pose
+
+    def _warn(self, topic: str, text: str) -> None:
+        self._failing.add(topic)
+        self.report(topic, WARN, text)
+
+    def _fine(self, topic: str) -> None:
+        if topic in self._failing:
+            self._failing.discard(topic)
+            self.report(topic, OK, "usable")
 
     def _on_gripper(self, message: Bool) -> None:
         self._gripper_closed = bool(message.data)
@@ -183,7 +196,8 @@ class EpisodeNode(BaseNode):
             self._ended(event)
         elif isinstance(event, Refused):
             self._refused += 1
-            self.report("image", WARN, event.reason, refused=self._refused, stamp=event.stamp)
+            self._failing.add("observation")
+            self.report("observation", WARN, event.reason, refused=self._refused, stamp=event.stamp)
         elif isinstance(event, Paused):
             level, silent = (WARN, ", ".join(event.silent)) if event.silent else (OK, "nothing")
             self.report("inputs", level, f"silent: {silent}")
@@ -191,6 +205,7 @@ class EpisodeNode(BaseNode):
     def _ask(self, ask: Ask) -> None:
         assert self._ready is not None
         policy = self._ready.policy
+        self._fine("observation")
 
         def decide() -> tuple[Decision, float]:
             start = time.monotonic()

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,9 @@ class Bench:
     def diagnosed(self, name: str) -> tuple[bytes, str, dict[str, str]]:
         self.wait(lambda: f"policy_node: {name}" in self.recorder.diagnostics, f"diagnostic {name}")
         return self.recorder.diagnostics[f"policy_node: {name}"]
+
+    def level_is(self, name: str, level: bytes) -> bool:
+        return self.recorder.diagnostics.get(f"policy_node: {name}", (None,))[0] == level
 
 
 Open = Callable[..., Bench]
@@ -335,6 +339,32 @@ def test_bad_images_are_named_and_never_decided_on(bench: Open) -> None:
     assert "image encoding '16UC7' is not supported" in text
     assert int(values["refused"]) >= 1
     assert policy.seen == []
+
+
+def test_an_input_that_is_mended_is_reported_as_fine_again(bench: Open) -> None:
+    cell = bench(PlannedPolicy(MOVES))
+    cell.robot.alter = broken({"width": 0})
+    cell.robot.joints = lambda finger: (["finger_joint1"], [float("nan")])
+    for name in ("image", "joint_states"):
+        cell.wait(partial(cell.level_is, name, b"\x01"), f"a warning of {name}")
+    cell.robot.alter = lambda message: True
+    cell.robot.joints = lambda finger: (["finger_joint1"], [finger])
+    for name in ("image", "joint_states"):
+        cell.wait(partial(cell.level_is, name, b"\x00"), f"{name} to be fine")
+
+
+def test_images_without_a_state_nearby_are_refused_with_the_skew(bench: Open) -> None:
+    policy = PlannedPolicy(MOVES)
+    cell = bench(policy)
+    cell.start("probe")
+    cell.cancel()
+    cell.robot.joint_period = 23  # no image is stamped together with one
+    cell.start("e1")
+    cell.wait(partial(cell.level_is, "observation", b"\x01"), "a refusal")
+    assert "max_skew 0.05 s" in cell.diagnosed("observation")[1]
+    assert policy.seen == []
+    cell.robot.joint_period = 1
+    cell.wait(partial(cell.level_is, "observation", b"\x00"), "a usable image")
 
 
 def test_a_camera_of_another_frame_is_reported(bench: Open) -> None:

@@ -25,6 +25,7 @@ class FakeRobot(Node):  # type: ignore[misc]
         pictures: stamps [ns] of all images sent, and their pixels.
         alter: changes an image message before it is sent; returns False to send none.
         camera_frame: of camera_info.
+        joint_period: ticks between joint states.
         joints: function of the finger position to names and positions of the joint state.
         has_pose, has_info: whether tool poses and camera_info are sent.
     """
@@ -42,6 +43,7 @@ class FakeRobot(Node):  # type: ignore[misc]
             [0.1, finger, finger],
         )
         self.has_pose = self.has_info = True
+        self.joint_period = 1
         self._rng = np.random.default_rng(0)
         self._ticks = 0
         self._poses = self.create_publisher(PoseStamped, topics.TOOL_POSE, RECORD_QOS)
@@ -69,7 +71,8 @@ class FakeRobot(Node):  # type: ignore[misc]
         names, positions = self.joints(self.finger)
         joints = JointState(name=names, position=positions)
         joints.header.stamp = stamp.to_msg()
-        self._joint_states.publish(joints)
+        if self._ticks % self.joint_period == 0:
+            self._joint_states.publish(joints)
         if self._ticks % 5 == 0:
             self._look(stamp)
 
