@@ -13,7 +13,7 @@ from qtopt_collector.switching import EVERY
 from qtopt_learner.bag_watch import ClosedBag
 from qtopt_learner.cli_config import DemoConfig
 from qtopt_learner.collect import next_seed, now
-from qtopt_learner.demo_tables import bag_line, policy_table, topic_table
+from qtopt_learner.demo_tables import bag_line, policy_table, speed_line, topic_table
 from qtopt_learner.graph_run import GraphProgress, run_graph
 from qtopt_learner.untrained import save_untrained
 
@@ -32,19 +32,7 @@ def run(config: DemoConfig) -> int:
     note = UNTRAINED.format(every=EVERY)
     console.print(f"[bold]qtopt demo[/]: {config.episodes} episodes over ROS 2, in simulation. {note}\n")
     collected: list[ClosedBag] = []
-    trouble, status = "", 0
-    try:
-        with GraphProgress(console, config.episodes, "grasping") as progress:
-            done = run_graph(options, logs, progress.showing(collected.append), config.deadline)
-        if not done:
-            trouble = (
-                f"stopped after {config.deadline:.0f} s with {len(collected)} of {config.episodes} episodes"
-            )
-            status = 0 if collected else 1
-    except NodeDiedError as error:
-        trouble, status = str(error), 1
-    except KeyboardInterrupt:
-        trouble, status = "stopped by Ctrl-C", 130
+    status, trouble = grasp(config, options, logs, collected, console)
     if collected:
         title = f"qtopt demo, {config.split} scenes {options.seed} to {options.seed + config.episodes - 1}"
         show(write_report([bags], html, title, load_benchmark().robot, [note]), console)
@@ -54,6 +42,23 @@ def run(config: DemoConfig) -> int:
     if trouble:
         console.print(f"[{'red' if status == 1 else 'yellow'}]{escape(trouble)}[/]", soft_wrap=True)
     return status
+
+
+def grasp(
+    config: DemoConfig, options: SystemOptions, logs: Path, collected: list[ClosedBag], console: Console
+) -> tuple[int, str]:
+    """Run the graph with live progress, adding to `collected`; return the exit status and what went wrong."""
+    try:
+        with GraphProgress(console, config.episodes, "grasping") as progress:
+            done = run_graph(options, logs, progress.showing(collected.append), config.deadline)
+    except NodeDiedError as error:
+        return 1, str(error)
+    except KeyboardInterrupt:
+        return 130, "stopped by Ctrl-C"
+    if done:
+        return 0, ""
+    count = f"{len(collected)} of {config.episodes} episodes"
+    return 0 if collected else 1, f"stopped after {config.deadline:.0f} s with {count}"
 
 
 def demo_options(config: DemoConfig, out: Path) -> SystemOptions:
@@ -81,6 +86,6 @@ def show(report: Report, console: Console) -> None:
     console.print()
     console.print(policy_table(report.recordings))
     console.print(topic_table(report.recordings))
-    console.print(f"{bag_line(report.recordings)}\n", highlight=False)
+    console.print(f"{bag_line(report.recordings)}\n{speed_line(report.recordings)}\n", highlight=False)
     for reason in report.refused:
         console.print(f"[red]left out[/] {escape(reason)}", soft_wrap=True)

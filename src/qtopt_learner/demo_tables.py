@@ -6,6 +6,7 @@ import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from qtopt_collector.bags.layout import METADATA
 from qtopt_collector.report.page import latency_text, megabytes
 from qtopt_collector.report.recording import Recording
 from qtopt_collector.report.score import result_of, scores
@@ -50,3 +51,13 @@ def bag_line(recordings: Sequence[Recording]) -> str:
         return "no bags"
     each = f"{megabytes(min(sizes))} to {megabytes(max(sizes))} each"
     return f"{len(sizes)} bags, {megabytes(sum(sizes))}, {each}"
+
+
+def speed_line(recordings: Sequence[Recording]) -> str:
+    """Return how fast simulated time went from the end of the first episode to that of the last one."""
+    if len(recordings) < 2:
+        return "speed: one episode is too few to tell"
+    ends = [float(recording.aperture.time[-1]) for recording in recordings]
+    closed = [(recording.path / METADATA).stat().st_mtime for recording in recordings]
+    simulated, wall = max(ends) - min(ends), max(closed) - min(closed)
+    return f"{simulated:.0f} s simulated in {wall:.0f} s: {simulated / max(wall, 1e-3):.2f} times real time"

@@ -101,6 +101,7 @@ def test_demo_leaves_bags_report_and_numbers(
     assert all(str(tmp_path / "out" / name) in text for name in ("report.html", "bags", "logs"))
     assert "joint_states" in text
     assert "3 bags" in text
+    assert "times real time" in text
 
 
 def test_demo_says_that_the_network_is_untrained(
