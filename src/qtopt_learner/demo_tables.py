@@ -55,9 +55,10 @@ def bag_line(recordings: Sequence[Recording]) -> str:
 
 def speed_line(recordings: Sequence[Recording]) -> str:
     """Return how fast simulated time went from the end of the first episode to that of the last one."""
-    if len(recordings) < 2:
+    moved = [recording for recording in recordings if len(recording.aperture.time)]
+    if len(moved) < 2:
         return "speed: one episode is too few to tell"
-    ends = [float(recording.aperture.time[-1]) for recording in recordings]
-    closed = [(recording.path / METADATA).stat().st_mtime for recording in recordings]
+    ends = [float(recording.aperture.time[-1]) for recording in moved]
+    closed = [(recording.path / METADATA).stat().st_mtime for recording in moved]
     simulated, wall = max(ends) - min(ends), max(closed) - min(closed)
     return f"{simulated:.0f} s simulated in {wall:.0f} s: {simulated / max(wall, 1e-3):.2f} times real time"
