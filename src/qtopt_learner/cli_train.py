@@ -1,0 +1,44 @@
+"""`train` and `collect-sim`: learning in simulation from the command line.
+
+Apart from cli.py, whose help must not wait for torch: `python -m qtopt_learner.cli_train --help`.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import tyro
+from tyro import conf
+
+from qtopt_learner.collect_sim import CollectSimConfig, collect_sim
+from qtopt_learner.run_config import RunConfig
+from qtopt_learner.train import train
+from qtopt_policy.errors import QtoptError
+
+Command = (
+    Annotated[RunConfig, conf.subcommand("train", description="Train from bags, stores and own episodes.")]
+    | Annotated[
+        CollectSimConfig,
+        conf.subcommand("collect-sim", description="Fill an episode store from GraspEnv, without ROS."),
+    ]
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one subcommand; return the exit status: 0 done, 2 an error of ours, 130 Ctrl-C."""
+    try:
+        command = tyro.cli(Command, prog="qtopt", args=arguments)
+        if isinstance(command, RunConfig):
+            print(f"weights: {train(command)}")
+        else:
+            collect_sim(command)
+        return 0
+    except QtoptError as error:
+        sys.stderr.write(f"qtopt: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
