@@ -160,7 +160,7 @@ def _simulator(options: SystemOptions, consumers: tuple[str, ...]) -> NodeSpec:
     parameters: dict[str, Parameter] = {
         **_seeing(options),
         "use_sim_time": False,  # it makes the time
-        "rtf": options.rtf,
+        "rtf": float(options.rtf),  # ROS tells 4 from 4.0
         "lockstep": True,
         "lockstep_consumers": list(consumers),
         "split": options.split,
@@ -172,7 +172,7 @@ def _policy(options: SystemOptions) -> NodeSpec:
     parameters: dict[str, Parameter] = {
         **_seeing(options),
         "policy.name": "scripted" if options.policy == AUTO else options.policy,
-        "policy.epsilon": options.epsilon,
+        "policy.epsilon": float(options.epsilon),
         "checkpoint": _text(options.checkpoint),
         "allow_untrained": options.allow_untrained,
     }
@@ -185,7 +185,7 @@ def _collector(options: SystemOptions) -> NodeSpec:
         "bags": str(options.bags.absolute()),
         "episodes": options.episodes,
         "policy": options.policy,
-        "epsilon": options.epsilon,
+        "epsilon": float(options.epsilon),
         "checkpoint": _text(options.checkpoint),
         "split": options.split,
         "benchmark": options.benchmark,

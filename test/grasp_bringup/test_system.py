@@ -54,6 +54,13 @@ def test_watchdogs_count_on_a_quarter_of_what_is_surely_reached(rtf: float, coun
     assert specs["sim_node"].parameters["rtf"] == rtf
 
 
+def test_whole_numbers_become_what_ros_takes_for_a_double() -> None:
+    specs = by_name(SystemOptions(rtf=4, epsilon=0))
+    assert isinstance(specs["sim_node"].parameters["rtf"], float)
+    assert isinstance(specs["policy_node"].parameters["policy.epsilon"], float)
+    assert isinstance(specs["collector_node"].parameters["epsilon"], float)
+
+
 def test_the_simulated_arm_needs_no_arming() -> None:
     assert by_name(SystemOptions())["guard_node"].parameters["require_arming"] is False
 
