@@ -17,19 +17,23 @@ Command = (
     | Annotated[cli_config.Bags, conf.subcommand("bags")]
     | Annotated[cli_config.DoctorConfig, conf.subcommand("doctor")]
 )
-DESCRIPTION = "Closed-loop vision-based grasping that learns from its own bags (QT-Opt) for ROS 2."
+# Have a parser of their own, because their parameters can only be named by importing torch.
+LEARNING = ("train", "collect-sim")
+DESCRIPTION = (
+    "Closed-loop vision-based grasping that learns from its own bags (QT-Opt) for ROS 2. Learning in "
+    "simulation has its own help: `qtopt train --help`, `qtopt collect-sim --help`."
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; return the exit status: 0 done, 1 found wanting, 2 an error of ours, 130 Ctrl-C."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words and words[0] in LEARNING:
+        from qtopt_learner import cli_train
+
+        return cli_train.main(words)
     try:
-        command = tyro.cli(
-            Command,
-            prog="qtopt",
-            description=DESCRIPTION,
-            args=arguments,
-        )
-        return _run(command)
+        return _run(tyro.cli(Command, prog="qtopt", description=DESCRIPTION, args=words))
     except QtoptError as error:
         sys.stderr.write(f"qtopt: {error}\n")
         return 2
