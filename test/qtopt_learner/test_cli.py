@@ -11,6 +11,7 @@ from qtopt_learner import cli, cli_config
 from support.episodes import make_episode, write_sample
 from support.ros_recordings import record, session
 
+LEARNING = ("train", "collect-sim")
 COMMANDS = ("demo", "collect", "evaluate", "bags", "doctor")
 BAG_COMMANDS = ("info", "check", "repair", "import", "report")
 
@@ -34,7 +35,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         run("--help")
     text = capsys.readouterr().out
-    assert all(name in text for name in COMMANDS)
+    assert all(name in text for name in (*COMMANDS, *LEARNING))
 
 
 def test_help_is_quick_because_it_imports_nothing_heavy() -> None:
