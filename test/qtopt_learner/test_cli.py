@@ -21,7 +21,7 @@ def run(*arguments: str) -> int:
 
 
 @pytest.mark.parametrize(
-    "arguments", [(), *((name,) for name in COMMANDS), *(("bags", n) for n in BAG_COMMANDS)]
+    "arguments", [(), *((name,) for name in (*COMMANDS, *LEARNING)), *(("bags", n) for n in BAG_COMMANDS)]
 )
 def test_help_explains_itself(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
