@@ -55,7 +55,7 @@ class Follower:
 
     def __init__(self, path: Path, make: Callable[[], QNetwork], device: torch.device) -> None:
         self._path = path
-        self._stamp = 0
+        self._stamp = (0, 0)
         self.first = make().to(device).eval()
         self.second = make().to(device).eval()
         self.step = -1
@@ -68,7 +68,9 @@ class Follower:
         """
         if not self._path.exists():
             return False
-        stamp = self._path.stat().st_mtime_ns
+        # Each publication is a new file: two within one tick of the kernel's clock differ by their inodes.
+        status = self._path.stat()
+        stamp = (status.st_mtime_ns, status.st_ino)
         if stamp == self._stamp:
             return True
         try:

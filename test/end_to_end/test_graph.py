@@ -97,6 +97,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
             watcher = observe(folder)
             system.wait(progress=lambda: shared.update(*map(shared_memory.used_by, pids)))
             watcher.stop()
+        watcher.remove_leftovers()  # the nodes held its port open when it ended; it is not theirs to remove
         seen = json.loads((folder / "publishers.json").read_text())
         yield Run(list_bags(folder / "bags"), seen, pids, shared)
     finally:
