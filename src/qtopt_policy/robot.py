@@ -9,11 +9,13 @@ from numpy.typing import ArrayLike
 
 from qtopt_policy.camera import CameraModel, Mount
 from qtopt_policy.config import load_config
+from qtopt_policy.drivers import CameraTopics, DriverConfig
 from qtopt_policy.errors import ConfigError
 from qtopt_policy.geometry import Pose
 from qtopt_policy.limits import Limits, Vector3
 
 Pose7 = tuple[float, float, float, float, float, float, float]
+GripperDrive = Literal["topic", "gripper_command", "parallel_gripper_command"]
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,27 @@ class GripperConfig:
     finger_length: float = 0.05
     held_aperture: float = 0.004
 
+    def __post_init__(self) -> None:
+        if not self.joints:
+            raise ConfigError("gripper: joints is empty: name the joint that tells the aperture first")
+        if self.aperture_scale == 0.0:
+            raise ConfigError("gripper: aperture_scale 0.0: the joint's position must tell the aperture")
+        closed, opened = self.aperture(self.closed_position), self.aperture(self.open_position)
+        if not closed <= self.held_aperture < opened:
+            raise ConfigError(
+                f"gripper: held_aperture {self.held_aperture} m: must lie between the apertures that the map "
+                f"gives for closed_position ({closed:.4f} m) and open_position ({opened:.4f} m)"
+            )
+
     def aperture(self, position: float) -> float:
         """Return the distance of the fingertips [m] for a joint position [m or rad]."""
         raw = self.aperture_scale * position + self.aperture_offset
         return float(np.clip(raw, 0.0, self.max_aperture))
+
+    def position(self, aperture: float) -> float:
+        """Return the joint position [m or rad] for a distance of the fingertips [m]: the map's inverse."""
+        wanted = float(np.clip(aperture, 0.0, self.max_aperture))
+        return (wanted - self.aperture_offset) / self.aperture_scale
 
 
 @dataclass(frozen=True)
@@ -80,7 +99,8 @@ class RobotConfig:
 
     Attributes:
         name: information only; never part of a match.
-        urdf: xacro or URDF file, relative to the package's share folder or absolute.
+        urdf: xacro or URDF file: absolute, relative to the package's share folder, or
+            package://<package>/<path> in the share folder of another package.
         xacro_args: arguments for xacro.
         srdf: SRDF file, like `urdf`.
         base_frame, tool_frame: frames of all tool poses.
@@ -89,8 +109,11 @@ class RobotConfig:
         home: joint positions of the start of an episode [rad], as arm_joints.
         drop: tool pose above the bin from which a held object is dropped.
         start: tool pose at the start of an episode: that of `home`; None takes `drop`.
-        arm_topic, gripper_topic: command topics of the controllers.
-        gripper_command: how the gripper is driven.
+        arm_topic: the arm controller's topic, trajectory_msgs/JointTrajectory.
+        gripper_topic: the gripper controller's topic, or the name of its action.
+        gripper_command: how the gripper is driven: `topic` (driver.gripper_message), or by the action
+            control_msgs/action/GripperCommand or control_msgs/action/ParallelGripperCommand.
+        driver: names that the robot's drivers use, and what they allow.
     """
 
     name: str
@@ -107,13 +130,22 @@ class RobotConfig:
     tool_frame: str = "tcp"
     arm_topic: str = "arm_controller/joint_trajectory"
     gripper_topic: str = "gripper_controller/commands"
-    gripper_command: Literal["topic"] = "topic"
+    gripper_command: GripperDrive = "topic"
     xacro_args: dict[str, str] = field(default_factory=dict)
     start: Pose7 | None = None
+    driver: DriverConfig = field(default_factory=DriverConfig)
 
     def __post_init__(self) -> None:
         if len(self.home) != len(self.arm_joints):
             raise ConfigError(f"home has {len(self.home)} values for {len(self.arm_joints)} arm_joints")
+        if shared := set(self.arm_joints) & set(self.gripper.joints):
+            raise ConfigError(f"joints {sorted(shared)} are both among arm_joints and the gripper's")
+        if extra := [name for name in self.driver.cameras if name not in self.cameras]:
+            raise ConfigError(f"driver: cameras {extra} are not among {list(self.cameras)}")
+
+    def camera_topics(self, name: str) -> CameraTopics:
+        """Return where the images of the camera `name` are published."""
+        return self.driver.cameras.get(name, CameraTopics())
 
     @property
     def drop_pose(self) -> Pose:

@@ -36,8 +36,30 @@ def share_directory() -> Path:
 
 
 def resolve(path: Path) -> Path:
-    """Return `path` if it is absolute or exists, else the file of that name in the share folder."""
+    """Return `path` if it is absolute or exists, else the file of that name in the share folder.
+
+    `package://<package>/<path>` (pathlib folds the two slashes) lies in the share
+    folder of another package.
+
+    Raises:
+        MissingDependencyError: that package is not installed.
+    """
+    if path.parts[:1] == ("package:",) and len(path.parts) > 2:
+        return package_share(path.parts[1]).joinpath(*path.parts[2:])
     return path if path.is_absolute() or path.exists() else share_directory() / path
+
+
+def package_share(name: str) -> Path:
+    """Return the share folder of a ROS package; MissingDependencyError if ament_index does not know it."""
+    try:
+        from ament_index_python.packages import get_package_share_directory
+
+        return Path(get_package_share_directory(name))
+    except (ImportError, LookupError, OSError, ValueError) as error:
+        raise MissingDependencyError(
+            f"package '{name}' is not installed: apt install ros-$ROS_DISTRO-{name.replace('_', '-')}, "
+            "or source the workspace that holds it"
+        ) from error
 
 
 @cache

@@ -65,7 +65,8 @@ class Benchmark:
             "seeds": [self.seeds.start, self.seeds.stop],
             "scene": to_mapping(self.scene),
             "mdp": {key: value for key, value in mdp.items() if key not in FREE_MDP_KEYS},
-            "robot": to_mapping(self.robot),
+            # What the drivers are called is no part of the task.
+            "robot": {key: value for key, value in to_mapping(self.robot).items() if key != "driver"},
             "description": [_canonical(self.robot.urdf), _canonical(self.robot.srdf)],
             "probes": [_fingerprint(scene) for scene in self._probes()],
         }

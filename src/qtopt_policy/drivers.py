@@ -1,0 +1,69 @@
+"""What a robot's drivers are called and what they allow: the part of a robot YAML that no task depends on."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from qtopt_policy import topics
+from qtopt_policy.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class CameraTopics:
+    """Where a camera driver publishes.
+
+    Attributes:
+        image: topic of sensor_msgs/Image; with `compressed` its base, as image_transport counts it.
+        info: topic of sensor_msgs/CameraInfo.
+        transport: `raw`, or `compressed`: sensor_msgs/CompressedImage on `<image>/compressed`.
+        encoding: what the driver is expected to send (`rgb8`, `bgr8`, ...), for `qtopt doctor`; "" expects
+            nothing. The nodes take every encoding that preprocess.ENCODINGS lists.
+    """
+
+    image: str = topics.IMAGE
+    info: str = topics.CAMERA_INFO
+    transport: Literal["raw", "compressed"] = "raw"
+    encoding: str = ""
+
+    @property
+    def topic(self) -> str:
+        """The topic to subscribe to."""
+        return self.image if self.transport == "raw" else f"{self.image}/compressed"
+
+
+@dataclass(frozen=True)
+class DriverConfig:
+    """Names of a robot's drivers and controllers, and their limits.
+
+    Attributes:
+        name: package and version of the driver that the names are taken from.
+        tested: where this file has been run: `hardware`, `simulation` (the embedded simulator), or `no`.
+        arm_controller, gripper_controller: names in ros2_control, for MoveIt and `qtopt doctor`; "" where the
+            gripper's driver is no controller.
+        moveit_package: package that holds the MoveIt configuration; "" takes urdf/ of this package.
+        planning_group: MoveIt's name of the arm.
+        gripper_message: with gripper_command `topic`: what the gripper's topic takes.
+        stroke_time: time that a JointTrajectory gives the fingers for a stroke [s].
+        gripper_deadline: time in which the fingers must rest, or the action must have a result, after a
+            command [s].
+        max_joint_acceleration: what the driver allows a streamed motion [rad/s2]; None keeps the servo's own.
+        cameras: by name, as in RobotConfig.cameras; one that is missing publishes on the standard topics.
+    """
+
+    name: str = ""
+    tested: Literal["hardware", "simulation", "no"] = "no"
+    arm_controller: str = "arm_controller"
+    gripper_controller: str = "gripper_controller"
+    moveit_package: str = ""
+    planning_group: str = "arm"
+    gripper_message: Literal["Float64MultiArray", "JointTrajectory"] = "Float64MultiArray"
+    stroke_time: float = 0.5
+    gripper_deadline: float = 1.0
+    max_joint_acceleration: float | None = None
+    cameras: dict[str, CameraTopics] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("stroke_time", "gripper_deadline"):
+            if not getattr(self, name) > 0.0:
+                raise ConfigError(f"{name} {getattr(self, name)}: must be above 0")
+        if self.max_joint_acceleration is not None and not self.max_joint_acceleration > 0.0:
+            raise ConfigError(f"max_joint_acceleration {self.max_joint_acceleration}: must be above 0")
