@@ -99,7 +99,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def pip_prefix(source: Path) -> Path:
     prefix = source.parent / "prefix"
-    offline = ("--no-deps", "--no-build-isolation", "--no-index", "--quiet")
+    offline = ("--ignore-installed", "--no-deps", "--no-build-isolation", "--no-index", "--quiet")
     run("-m", "pip", "install", *offline, "--prefix", prefix, source, cwd=source.parent)
     return prefix
 

@@ -4,7 +4,7 @@ import ctypes
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,9 +90,12 @@ class Child:
         self._process.kill()
         self._process.wait()
 
-    def remove_leftovers(self) -> tuple[Path, ...]:
-        """Remove the shared memory that it left behind, if it was killed; call when it has ended."""
-        return shared_memory.remove_unused(self._shared)
+    def remove_leftovers(self, but: Container[int] = ()) -> tuple[Path, ...]:
+        """Remove the shared memory that it left behind, if it was killed; call when it has ended.
+
+        `but` as in shared_memory.remove_unused.
+        """
+        return shared_memory.remove_unused(self._shared, but)
 
 
 def _die_with_parent() -> None:

@@ -47,7 +47,6 @@ class ServoNode(MotionNode):
         """Build the servo and connect it."""
         robot = self.robot()
         core = ServoCore(kinematics_of(robot), robot.limits, PERIOD, self.read_config(ServoConfig))
-        self._simulated = self.parameter("use_sim_time", bool)
         self._loop = ServoLoop(core, self.read_config(LoopConfig))
         self._joints = robot.arm_joints
         self._base_frame = robot.base_frame
@@ -92,7 +91,7 @@ class ServoNode(MotionNode):
         plan = self._loop.tick(self._now(), self.steady_now())
         if plan is not None:
             self._command.publish(trajectory_message(plan, self._joints))
-        elif self._simulated:
+        elif self.simulated:
             self.beat()  # simulated time waits for the servo at every tick (sim/lockstep.py)
 
     def _report(self) -> None:

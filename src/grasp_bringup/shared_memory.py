@@ -5,7 +5,7 @@ A participant that ends by itself removes its segment; one that is killed cannot
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 FOLDER = Path("/dev/shm")
@@ -36,13 +36,19 @@ def _with_companions(path: Path) -> tuple[Path, ...]:
     return tuple(path.with_name(name) for name in (stem, f"{stem}_el", f"sem.{stem}_mutex"))
 
 
-def remove_unused(candidates: Iterable[Path]) -> tuple[Path, ...]:
-    """Remove those of the `candidates` that no running process uses; return them, sorted."""
+def remove_unused(candidates: Iterable[Path], but: Container[int] = ()) -> tuple[Path, ...]:
+    """Remove those of the `candidates` that no running process uses; return them, sorted.
+
+    Args:
+        candidates: files as `used_by` returns them.
+        but: process ids whose use does not count: a process that has talked to one that was killed keeps
+            the other's segment mapped until it ends.
+    """
     left = {path for found in candidates for path in _with_companions(found) if path.exists()}
     if not left:
         return ()
     for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
+        if folder.name.isdigit() and int(folder.name) not in but:
             left -= {path for found in used_by(int(folder.name)) for path in _with_companions(found)}
     for path in left:
         path.unlink(missing_ok=True)

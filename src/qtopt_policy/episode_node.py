@@ -63,7 +63,7 @@ class EpisodeNode(BaseNode):
         for parameter, default in FIXED_PARAMETERS.items():
             self.declare_parameter(parameter, default, ParameterDescriptor(read_only=True))
         self.declare_parameter("debug_image", True)
-        self._worker = Worker(self.create_guard_condition(self._deliver).trigger)
+        self._worker = Worker(self._wake)
         self._ready: ReadyPolicy | None = None
         self._gripper_closed = False
         self._wished: bool | None = None
@@ -171,6 +171,11 @@ class EpisodeNode(BaseNode):
     def _report_latencies(self) -> None:
         values = {k: v for name, taken in self._latencies.items() for k, v in taken.summary(name).items()}
         self.report("latency", OK, f"image to wish {values['image_to_wish_p50_ms']} ms (median)", **values)
+
+    def _wake(self) -> None:
+        """Have the worker's result delivered by the executor. Any thread."""
+        if self.executor is not None:
+            self.executor.create_task(self._deliver)
 
     def _deliver(self) -> None:
         self._worker.deliver()

@@ -4,7 +4,6 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -100,12 +99,15 @@ class Rig:
 
 @pytest.fixture(params=EXECUTORS, ids=lambda executor: executor.name)
 def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
-    with ros_graph(tmp_path) as graph:
-        made: list[Any] = []
-        try:
-            made.append(Rig(graph, request.param, tmp_path))
-            yield made[0]
-        finally:
-            for built in made:
+    made: list[Child] = []
+    try:
+        with ros_graph(tmp_path) as graph:
+            built = Rig(graph, request.param, tmp_path)
+            made.append(built.process)
+            try:
+                yield built
+            finally:
                 built.process.stop()
-                built.process.remove_leftovers()
+    finally:
+        for process in made:
+            process.remove_leftovers(but=(os.getpid(),))

@@ -1,5 +1,6 @@
 """A ROS graph of one test: nodes of this process, spun by the test, in a domain of its own."""
 
+import gc
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -86,3 +87,5 @@ def ros_graph(logs: Path, parameters: Sequence[str] = ()) -> Iterator[Graph]:
     finally:
         graph.close()
         rclpy.try_shutdown()
+        del graph
+        gc.collect()  # what refers to itself keeps its participant alive
