@@ -9,8 +9,13 @@ camera's place and in the move. With F = diag(-1, 1, 1) in the optical frame and
 
     u' = width - 1 - u,  camera_from_hand' = F camera_from_hand M,  translation' = M translation,  yaw' = -yaw
 
-Only networks that look through the camera model may be told so: one that does not has learned on which
-side of the robot its camera stands.
+A parallel gripper turned by half a turn about its own axis is the same gripper. With H = diag(-1, -1, 1)
+in the hand frame, image and yaw as they are,
+
+    camera_from_hand' = camera_from_hand H,  hand_from_action' = H hand_from_action
+
+Only networks that look through the camera model may be told of the two: one that does not has learned on
+which side of the robot its camera stands.
 """
 
 import math
@@ -39,6 +44,7 @@ class AugmentConfig:
         noise: standard deviation of Gaussian noise on intensities in [0, 1].
         shift: in whole pixels along both axes, drawn from -shift..shift; edges are repeated.
         mirror: show every second transition mirrored; for grasp actions only.
+        half_turn: name the fingers of every second transition the other way round; for grasp actions only.
     """
 
     brightness: float = 0.0
@@ -48,6 +54,7 @@ class AugmentConfig:
     noise: float = 0.0
     shift: int = 0
     mirror: bool = False
+    half_turn: bool = False
 
     def __post_init__(self) -> None:
         for name in ("brightness", "hue", "noise", "shift"):
@@ -75,8 +82,9 @@ def augment(
         generator: the only source of chance.
     """
     if config.mirror:
-        half = torch.rand(len(batch), generator=generator, device=generator.device) < 0.5
-        batch, actions = mirror(batch, actions, half.to(actions.device))
+        batch, actions = mirror(batch, actions, _half(len(batch), generator).to(actions.device))
+    if config.half_turn:
+        batch = half_turn(batch, _half(len(batch), generator).to(actions.device))
     if config.shift:
         batch = _shift(batch, config.shift, generator)
     if config.photometric:
@@ -103,6 +111,21 @@ def mirror(batch: ObservationBatch, actions: Tensor, which: Tensor) -> tuple[Obs
     image = torch.where(which.view(-1, 1, 1, 1), batch.image.flip(-1), batch.image)
     moved = torch.cat([actions[:, :3] * flip, actions[:, 3:4] * sign.unsqueeze(1), actions[:, 4:]], dim=1)
     return ObservationBatch(image, batch.vectors, turned), moved
+
+
+def half_turn(batch: ObservationBatch, which: Tensor) -> ObservationBatch:
+    """Return observations with the hand frames of `which`, bool, shape (B,), turned by half a turn."""
+    flip = torch.ones(len(batch), 3, device=which.device)
+    flip[:, :2] = torch.where(which, -1.0, 1.0).unsqueeze(1)
+    geometry = batch.geometry
+    camera = geometry.camera_from_hand.clone()
+    camera[:, :, :3] *= flip.unsqueeze(1)
+    rotation = geometry.hand_from_action * flip.unsqueeze(2)
+    return replace(batch, geometry=replace(geometry, camera_from_hand=camera, hand_from_action=rotation))
+
+
+def _half(count: int, generator: torch.Generator) -> Tensor:
+    return torch.rand(count, generator=generator, device=generator.device) < 0.5
 
 
 def _draw(count: int, reach: float, generator: torch.Generator, device: torch.device) -> Tensor:

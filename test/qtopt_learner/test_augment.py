@@ -4,7 +4,7 @@ from typing import Literal
 import pytest
 import torch
 
-from qtopt_learner.augment import AugmentConfig, augment, chroma_matrix, mirror
+from qtopt_learner.augment import AugmentConfig, augment, chroma_matrix, half_turn, mirror
 from qtopt_learner.transitions import observations
 from qtopt_policy.errors import ConfigError
 from qtopt_policy.networks.batch import ObservationBatch, from_observations
@@ -143,3 +143,28 @@ def test_half_of_a_batch_is_mirrored_and_the_rest_left_alone(batch: ObservationB
 def test_negative_ranges_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"hue -0\.1"):
         AugmentConfig(hue=-0.1)
+
+
+@pytest.mark.parametrize("frame", ["tool", "base"])
+def test_a_hand_turned_by_half_a_turn_is_seen_at_the_same_pixels(frame: Literal["tool", "base"]) -> None:
+    batch = from_observations(observations(recording(count=6).episode), frame, 0.08)
+    turned = half_turn(batch, torch.tensor([True, False] * 3))
+    actions = moves(6)
+    pixels = []
+    for b in (batch, turned):
+        translation = (actions[:, None, :3] @ b.geometry.hand_from_action.transpose(1, 2)).contiguous()
+        pixels.append(visible_pixels(b.geometry, translation, actions[:, None, 3], 64, 64)[0][:, 0])
+    for want, got in zip(*pixels, strict=True):
+        distance = torch.cdist(want, got)
+        assert distance.min(dim=1).values.max() < 1e-2
+        assert distance.min(dim=0).values.max() < 1e-2
+    assert not torch.allclose(pixels[0][0], pixels[1][0], atol=1.0)  # the fingers change places
+    assert torch.equal(pixels[0][1], pixels[1][1])
+    assert torch.equal(turned.image, batch.image)
+
+
+def test_half_of_a_batch_is_turned(batch: ObservationBatch) -> None:
+    many = batch[torch.arange(600) % 6]
+    found = changed(many, AugmentConfig(half_turn=True))
+    turned = (found.geometry.hand_from_action != many.geometry.hand_from_action).any(dim=(1, 2))
+    assert 230 < turned.sum() < 370
