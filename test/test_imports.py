@@ -44,7 +44,7 @@ DISTRIBUTIONS = {
     "trajectory_msgs": "ros-trajectory-msgs",
     "yaml": "PyYAML",
 }
-NOT_ON_THE_INDEX = {"launch", "launch_ros"}
+NOT_ON_THE_INDEX = {"control_msgs", "launch", "launch_ros"}
 # Not imported by name: the middleware that rclpy loads, and what torch.utils.tensorboard writes with.
 LOADED_AT_RUN_TIME = {"ros-rmw-fastrtps-cpp", "tensorboard"}
 

@@ -45,6 +45,7 @@ ROSDEP_KEYS = {
     "ament_index_python",
     "ament_python",
     "builtin_interfaces",
+    "control_msgs",
     "cv_bridge",
     "diagnostic_msgs",
     "geometry_msgs",

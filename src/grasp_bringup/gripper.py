@@ -1,5 +1,6 @@
 """When to command the fingers, and whether they obeyed in time (no ROS)."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -7,9 +8,30 @@ from qtopt_policy.errors import ConfigError
 from qtopt_policy.robot import GripperConfig
 from qtopt_policy.step_rule import REACTION_TIME, SETTLE_CHANGE, SETTLE_TIME
 
-Outcome = Literal["reached", "stalled", "deadline"]
+Outcome = Literal["reached", "stalled", "deadline", "refused"]
 
 REACHED_TOLERANCE = 0.002  # [m] of aperture
+RETRY_PAUSE = 1.0  # [s] before a command that an action server refused is sent again
+
+
+@dataclass(frozen=True)
+class ServerAnswer:
+    """What an action server says of a command.
+
+    Attributes:
+        accepted: whether it took the goal.
+        stalled: the fingers exert their force and do not move.
+        reached: they are where they were told to go. A server may say neither: franka_gripper aborts a grasp
+            of something wider than its goal without a word about why.
+        effort: grip force [N] or [Nm]; None where it reports none, or zero, as many do that measure none.
+        detail: status of the goal, for people.
+    """
+
+    accepted: bool
+    stalled: bool = False
+    reached: bool = False
+    effort: float | None = None
+    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -18,21 +40,27 @@ class GripperResult:
 
     Attributes:
         close: what was commanded.
-        outcome: the fingers rest at the commanded aperture, they rest elsewhere (on an object), or they did
-            not come to rest before the deadline.
+        outcome: the fingers rest at the commanded aperture, they rest elsewhere (on an object), they did not
+            come to rest (or an action server gave no result) before the deadline, or the server refused.
         aperture: at the end [m]; NaN if no joint state ever came.
         duration: since the command [s].
+        stalled: whether an action server says that they stopped before their goal; None: nobody says.
+        effort: grip force that an action server reports, or None.
+        detail: what the server says, for people.
     """
 
     close: bool
     outcome: Outcome
     aperture: float
     duration: float
+    stalled: bool | None = None
+    effort: float | None = None
+    detail: str = ""
 
     @property
     def suspicious(self) -> bool:
-        """Whether an operator should look: fingers that did not rest in time, or did not open."""
-        return self.outcome == "deadline" or (self.outcome == "stalled" and not self.close)
+        """Whether an operator should look: no rest in time, no opening, or a refusal."""
+        return self.outcome in ("deadline", "refused") or (self.outcome == "stalled" and not self.close)
 
 
 class GripperCore:
@@ -45,6 +73,9 @@ class GripperCore:
         self._deadline = deadline
         self._closed: bool | None = None
         self._since: float | None = None
+        self._served = False
+        self._answer: ServerAnswer | None = None
+        self._refused_until = float("-inf")
         self._aperture = float("nan")
         self._rest_aperture = float("nan")
         self._rest_since = 0.0
@@ -60,19 +91,33 @@ class GripperCore:
         """The latest measured aperture [m], NaN before the first joint state."""
         return self._aperture
 
-    def is_edge(self, close: bool) -> bool:
-        """Return whether a wish asks for something else than the last command."""
-        return close != self._closed
+    def is_edge(self, close: bool, now: float = math.inf) -> bool:
+        """Return whether a wish asks for something else than the last command at `now` [s].
+
+        A command that a server refused counts as not given, but only after RETRY_PAUSE.
+        """
+        return close != self._closed and now >= self._refused_until
 
     def position(self, close: bool) -> float:
         """Return the joint position to command [m or rad]."""
         return self._config.closed_position if close else self._config.open_position
 
-    def commanded(self, close: bool, now: float) -> None:
-        """Note that a command has gone out at `now` [s]: its deadline runs."""
+    def commanded(self, close: bool, now: float, served: bool = False) -> None:
+        """Note that a command has gone out at `now` [s]: its deadline runs.
+
+        Args:
+            close: what was commanded.
+            now: [s].
+            served: whether an action server will answer.
+        """
         self._closed = close
         self._since = now
+        self._served, self._answer = served, None
         self._rest_aperture, self._rest_since = self._aperture, now
+
+    def answered(self, answer: ServerAnswer) -> None:
+        """Take the action server's answer to the latest command."""
+        self._answer = answer
 
     def joint_state(self, position: float, now: float) -> None:
         """Take the position of the gripper's first joint [m or rad] as it was at `now` [s]."""
@@ -85,17 +130,35 @@ class GripperCore:
         """Return the result of the running command, once, when it has ended."""
         if self._since is None or self._closed is None:
             return None
-        elapsed = now - self._since
+        outcome = self._outcome(self._closed, now)
+        if outcome is None:
+            return None
+        answer = self._answer or ServerAnswer(accepted=True)
+        result = GripperResult(
+            self._closed,
+            outcome,
+            self._aperture,
+            now - self._since,
+            (answer.stalled and not answer.reached) if answer.stalled or answer.reached else None,
+            answer.effort,
+            answer.detail,
+        )
+        self._since = None
+        if outcome == "refused":
+            self._closed, self._refused_until = None, now + RETRY_PAUSE
+        return result
+
+    def _outcome(self, closed: bool, now: float) -> Outcome | None:
+        """Return how the command has ended, None while it runs."""
+        assert self._since is not None
+        answer = self._answer
+        if answer is not None and not answer.accepted:
+            return "refused"
+        if answer is not None and (answer.stalled or answer.reached):
+            return "reached" if answer.reached else "stalled"
         # Judged by what was measured: joint states that come late say nothing about the time since.
         rests = self._seen - self._rest_since >= SETTLE_TIME and self._seen - self._since >= REACTION_TIME
-        if not rests and elapsed < self._deadline:
-            return None
-        self._since = None
-        return GripperResult(self._closed, self._outcome(rests), self._aperture, elapsed)
-
-    def _outcome(self, rests: bool) -> Outcome:
-        if not rests:
-            return "deadline"
-        assert self._closed is not None
-        wanted = self._config.aperture(self.position(self._closed))
-        return "reached" if abs(self._aperture - wanted) <= REACHED_TOLERANCE else "stalled"
+        if rests and (answer is not None or not self._served):
+            wanted = self._config.aperture(self.position(closed))
+            return "reached" if abs(self._aperture - wanted) <= REACHED_TOLERANCE else "stalled"
+        return "deadline" if now - self._since >= self._deadline else None

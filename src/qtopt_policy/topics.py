@@ -22,6 +22,9 @@ ARM_RESUME = "arm/resume"  # std_srvs/Trigger
 ARM_ARM = "arm/arm"  # std_srvs/SetBool
 OWNER_PARAMETER = "owner"  # parameter of guard_node, one of OWNERS, set by the collector
 
+# gripper
+GRIPPER_RESULT = "gripper/result"  # diagnostic_msgs/DiagnosticArray, transient local: how each command ended
+
 # wishes
 POLICY_TARGET = "policy/target_pose"  # geometry_msgs/PoseStamped
 POLICY_GRIPPER = "policy/gripper_close"  # std_msgs/Bool
@@ -51,6 +54,16 @@ HEARTBEAT = "heartbeat"  # heartbeat/<node>, std_msgs/Header, 20 Hz
 IMAGE_TAKEN = "camera/image_taken"  # std_msgs/Header: stamp of an image taken, frame_id the node's name
 
 REPUBLISH_RATE = 20.0  # [Hz] of level-triggered wishes and heartbeats
+
+# Keys of one message on GRIPPER_RESULT (gripper_node; numbers, bools and null as JSON).
+GRIPPER_RESULT_KEYS = (
+    "command",  # open or close
+    "outcome",  # reached, stalled, deadline or refused
+    "aperture",  # at the end [m], null if no joint state ever came
+    "duration",  # since the command [s]
+    "stalled",  # whether the driver says that the fingers stopped before their goal; null: it does not say
+    "effort",  # grip force that the driver reports, or null
+)
 
 # Keys of one step record on STEP (DiagnosticStatus.values, all strings; vectors as JSON lists).
 STEP_KEYS = (

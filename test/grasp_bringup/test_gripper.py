@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from grasp_bringup.gripper import GripperCore, GripperResult
+from grasp_bringup.gripper import RETRY_PAUSE, GripperCore, GripperResult, ServerAnswer
 from qtopt_policy.errors import ConfigError
 from qtopt_policy.robot import GripperConfig
 
@@ -111,3 +111,69 @@ def test_new_command_starts_a_new_deadline() -> None:
 def test_deadline_shorter_than_a_rest_is_refused() -> None:
     with pytest.raises(ConfigError, match="deadline"):
         GripperCore(CONFIG, 0.1)
+
+
+def served(close: bool = True) -> GripperCore:
+    core = GripperCore(CONFIG, deadline=1.0)
+    core.joint_state(0.04 if close else 0.0, 0.0)
+    core.commanded(close, 0.0, served=True)
+    return core
+
+
+def test_a_stall_that_the_server_tells_ends_the_command_at_once() -> None:
+    core = served()
+    core.joint_state(0.02, 0.05)
+    core.answered(ServerAnswer(True, stalled=True, effort=12.0, detail="aborted"))
+    result = core.check(0.06)
+    assert result is not None
+    assert (result.outcome, result.stalled, result.effort) == ("stalled", True, 12.0)
+    assert result.aperture == pytest.approx(0.04)
+    assert not result.suspicious
+
+
+def test_a_goal_that_the_server_reached_is_no_stall() -> None:
+    core = served()
+    core.answered(ServerAnswer(True, reached=True))
+    result = core.check(0.5)
+    assert result is not None
+    assert (result.outcome, result.stalled) == ("reached", False)
+
+
+def test_resting_fingers_wait_for_the_server_until_the_deadline() -> None:
+    core = served()
+    for i in range(1, 60):
+        core.joint_state(0.015, 0.01 * i)
+        assert core.check(0.01 * i) is None
+    result = core.check(1.0)
+    assert result is not None
+    assert (result.outcome, result.stalled, result.suspicious) == ("deadline", None, True)
+
+
+def test_a_server_that_tells_nothing_leaves_the_verdict_to_the_fingers() -> None:
+    core = served()
+    core.answered(ServerAnswer(True, detail="aborted"))
+    result = run(core, closing(0.015))
+    assert result is not None
+    assert (result.outcome, result.stalled, result.detail) == ("stalled", None, "aborted")
+    core = served()
+    core.answered(ServerAnswer(True, detail="aborted"))
+    result = run(core, closing(0.0))
+    assert result is not None
+    assert (result.outcome, result.stalled) == ("reached", None)
+
+
+def test_a_refused_command_is_given_again_after_a_pause() -> None:
+    core = served()
+    core.answered(ServerAnswer(accepted=False, detail="rejected"))
+    result = core.check(0.1)
+    assert result is not None
+    assert (result.outcome, result.suspicious) == ("refused", True)
+    assert not core.is_edge(True, 0.2)
+    assert core.is_edge(True, 0.1 + RETRY_PAUSE)
+
+
+def test_an_answer_to_an_earlier_command_does_not_end_the_next() -> None:
+    core = served()
+    core.answered(ServerAnswer(True, stalled=True))
+    core.commanded(False, 0.2, served=True)
+    assert core.check(0.3) is None
