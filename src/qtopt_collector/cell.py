@@ -1,5 +1,6 @@
 """What the collector knows of the robot and the other nodes, and what it asks of them. No ROS."""
 
+import json
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -72,6 +73,8 @@ class Cell:
         now, steady: ROS time and steady time [s].
         state: tool poses and apertures of the last seconds.
         effort: magnitude of the grip force [N], None where the driver reports none.
+        stalled: whether the driver says that the last command to the gripper ended before its goal; None: it
+            does not say, or not yet.
         gripper_closed: last command to the gripper, None before the first.
         arm: values of arm/state.
         episode: values of policy/episode, with `detail` for people.
@@ -86,6 +89,7 @@ class Cell:
         self.now = self.steady = 0.0
         self.state = StateBuffer(gripper)
         self.effort: float | None = None
+        self.stalled: bool | None = None
         self.gripper_closed: bool | None = None
         self.arm: dict[str, str] = {}
         self.episode: dict[str, str] = {}
@@ -133,6 +137,20 @@ class Cell:
         by_hand = self.arm.get("reason") in ("operator", "not armed")
         stopped: EndReason = "operator" if by_hand else "watchdog"
         raise Aborted("node_died" if self.silent else stopped, obstacle)
+
+    def hear_gripper(self, close: bool) -> None:
+        """Take a command to the gripper; what was said of an earlier one no longer holds."""
+        if close is not self.gripper_closed:
+            self.gripper_closed, self.stalled = close, None
+
+    def hear_result(self, values: Mapping[str, str]) -> None:
+        """Take a message of gripper/result: how a command to the gripper ended."""
+        if (values.get("command") == "close") is not self.gripper_closed:
+            return
+        self.stalled = json.loads(values["stalled"])
+        effort = json.loads(values["effort"])
+        if effort is not None:
+            self.effort = float(effort)
 
     def hear_episode(self, values: Mapping[str, str]) -> None:
         """Take a message of policy/episode; what an earlier one of the same episode said stays known."""

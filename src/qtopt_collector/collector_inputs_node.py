@@ -1,5 +1,6 @@
 """What collector_node hears: into the open bag as it comes, and into the cell."""
 
+import math
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
@@ -87,6 +88,7 @@ class CellInputs:
         # Undecoded: an image is looked at twice per episode, and the others then cost nothing.
         node.create_subscription(Image, topics.IMAGE, self._on_image, SENSOR_QOS, raw=True)
         node.create_subscription(DiagnosticArray, topics.ARM_STATE, self._on_arm, LATCHED_QOS)
+        node.create_subscription(DiagnosticArray, topics.GRIPPER_RESULT, self._on_result, LATCHED_QOS)
         node.create_subscription(DiagnosticArray, topics.SIM_TRUTH, self._on_truth, LATEST_QOS)
         for name in self._beats:
             beat = partial(self._on_heartbeat, name)
@@ -119,7 +121,9 @@ class CellInputs:
             self._node.report(topics.JOINT_STATES, WARN, str(error))
             return
         if self._gripper_joint in message.name and len(message.effort) == len(message.name):
-            self._cell.effort = abs(float(message.effort[message.name.index(self._gripper_joint)]))
+            effort = abs(float(message.effort[message.name.index(self._gripper_joint)]))
+            if math.isfinite(effort):  # ros2_control fills in NaN for what the hardware does not measure
+                self._cell.effort = effort
 
     def _on_tool_pose(self, message: Any) -> None:
         try:
@@ -128,7 +132,11 @@ class CellInputs:
             self._node.report(topics.TOOL_POSE, WARN, str(error))
 
     def _on_gripper(self, message: Any) -> None:
-        self._cell.gripper_closed = bool(message.data)
+        self._cell.hear_gripper(bool(message.data))
+
+    def _on_result(self, message: DiagnosticArray) -> None:
+        if message.status:
+            self._cell.hear_result(as_dict(message.status[0]))
 
     def _on_episode(self, message: Any) -> None:
         detail = message.status[0].message if message.status else ""

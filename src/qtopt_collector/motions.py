@@ -104,7 +104,7 @@ class Motions:
         """Return the state of the fingers."""
         state = self._cell.measurement()
         assert state is not None
-        return GripperSample(state.aperture, self._cell.effort)
+        return GripperSample(state.aperture, self._cell.effort, self._cell.stalled)
 
     def look(self) -> Generator[None, None, Picture | None]:
         """Return an image taken from now on; None where the camera is silent."""

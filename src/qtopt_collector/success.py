@@ -1,6 +1,8 @@
 """Did the grasp succeed? From the gripper's own state, with the image test of QT-Opt as a second opinion.
 
-Gripper: closed fingers that stay apart after the lift hold something between them.
+Gripper: closed fingers that stay apart after the lift hold something; a driver that tells whether
+they stalled or reached their goal, or their force, has a veto. A stall alone is no success: fingers that
+press on each other stall too.
 Images: "background subtraction test after dropping the picked object" (QT-Opt, 1806.10293, appendix D.4):
 the scene differs before and after the drop only if something was dropped.
 """
@@ -25,7 +27,7 @@ class GripperSample:
     Attributes:
         aperture: distance of the fingertips [m].
         effort: magnitude of the grip force [N] or None where the driver reports none.
-        stalled: whether the driver says that the fingers stopped before their goal; None: it does not say.
+        stalled: whether the driver says that the last command ended before its goal; None: it does not say.
     """
 
     aperture: float
@@ -67,6 +69,8 @@ def judge(
     numbers = {"aperture_closed": closed.aperture, "aperture_lifted": lifted.aperture}
     if lifted.effort is not None:
         numbers["effort_lifted"] = lifted.effort
+    if lifted.stalled is not None:
+        numbers["stalled"] = float(lifted.stalled)
     reason = _failure(config, commanded_closed, closed, lifted, min_effort)
     return Judgement(reason is None, reason or "held", numbers)
 
@@ -82,7 +86,7 @@ def _failure(
         return "gripper open"
     if lifted.aperture <= config.held_aperture:
         return "dropped" if closed.aperture > config.held_aperture else "closed on nothing"
-    if lifted.stalled is False:
+    if lifted.stalled is False or closed.stalled is False:
         return "fingers reached their goal"
     if min_effort is not None and lifted.effort is not None and lifted.effort < min_effort:
         return "no grip force"

@@ -50,6 +50,28 @@ def test_a_driver_that_reached_its_goal_holds_nothing() -> None:
     assert (verdict.success, verdict.reason) == (False, "fingers reached their goal")
 
 
+def test_a_goal_reached_before_the_lift_is_a_veto_too() -> None:
+    verdict = judge(GRIPPER, True, GripperSample(0.02, stalled=False), GripperSample(0.02))
+    assert (verdict.success, verdict.reason) == (False, "fingers reached their goal")
+
+
+def test_fingers_that_stall_on_each_other_hold_nothing() -> None:
+    stalled = GripperSample(0.001, effort=30.0, stalled=True)
+    assert judge(GRIPPER, True, stalled, stalled, min_effort=2.0).reason == "closed on nothing"
+
+
+def test_an_object_lost_after_a_stall_is_dropped() -> None:
+    verdict = judge(GRIPPER, True, GripperSample(0.03, stalled=True), GripperSample(0.001, stalled=True))
+    assert (verdict.success, verdict.reason) == (False, "dropped")
+
+
+def test_stall_and_force_confirm_what_the_aperture_says() -> None:
+    held = GripperSample(0.03, effort=12.0, stalled=True)
+    verdict = judge(GRIPPER, True, held, held, min_effort=2.0)
+    assert verdict.success
+    assert verdict.numbers["stalled"] == 1.0
+
+
 def test_effort_counts_only_where_a_threshold_is_given() -> None:
     slack = GripperSample(0.02, effort=0.1)
     assert judge(GRIPPER, True, slack, slack).success
