@@ -27,6 +27,7 @@ from qtopt_policy.base_node import (
     as_dict,
     nanoseconds,
 )
+from qtopt_policy.drivers import CameraTopics
 from qtopt_policy.errors import BagError, QtoptError, ShapeError
 
 NANO = 1e-9
@@ -57,6 +58,7 @@ class CellInputs:
         cell: to fill in.
         recorder: whose open bag gets the recorded topics.
         gripper_joint: whose effort is the grip force.
+        camera: topics of the active camera.
         watched: nodes whose heartbeats count.
         debug_image: record the picture of each decision too.
         disk_failed: is told why the disk refused.
@@ -68,6 +70,7 @@ class CellInputs:
         cell: Cell,
         recorder: Recorder,
         gripper_joint: str,
+        camera: CameraTopics,
         watched: Iterable[str],
         debug_image: bool,
         disk_failed: Callable[[str], None],
@@ -84,9 +87,12 @@ class CellInputs:
         }
         for topic, (kind, qos) in RECORDED.items():
             if topic != schema.DEBUG_IMAGE or debug_image:
-                node.create_subscription(kind, topic, partial(self._on_recorded, topic), qos, raw=True)
+                source = camera.info if topic == topics.CAMERA_INFO else topic
+                node.create_subscription(kind, source, partial(self._on_recorded, topic), qos, raw=True)
         # Undecoded: an image is looked at twice per episode, and the others then cost nothing.
-        node.create_subscription(Image, topics.IMAGE, self._on_image, SENSOR_QOS, raw=True)
+        self._compressed = camera.transport == "compressed"
+        kind = CompressedImage if self._compressed else Image
+        node.create_subscription(kind, camera.topic, self._on_image, SENSOR_QOS, raw=True)
         node.create_subscription(DiagnosticArray, topics.ARM_STATE, self._on_arm, LATCHED_QOS)
         node.create_subscription(DiagnosticArray, topics.GRIPPER_RESULT, self._on_result, LATCHED_QOS)
         node.create_subscription(DiagnosticArray, topics.SIM_TRUTH, self._on_truth, LATEST_QOS)
@@ -146,8 +152,9 @@ class CellInputs:
         if not self._cell.picture_wanted:
             return
         try:
-            message: Any = schema.deserialize(cdr, IMAGE)
-            self._cell.picture = Picture(raw_image(message), messages.stamp_of(message) * NANO)
+            message: Any = schema.deserialize(cdr, schema.COMPRESSED_IMAGE if self._compressed else IMAGE)
+            pixels = messages.decode_image(message) if self._compressed else raw_image(message)
+            self._cell.picture = Picture(pixels, messages.stamp_of(message) * NANO)
         except QtoptError as error:
             self._node.report("image", WARN, str(error))
 

@@ -107,6 +107,7 @@ class CollectorNode(BaseNode):
             self.cell,
             self._recorder,
             robot.gripper.joints[0],
+            robot.camera_topics(self.parameter("camera", str)),
             sorted(watched),
             self.parameter("record_debug_image", bool),
             self._collector.fail,

@@ -1,4 +1,8 @@
-"""The active camera of a node: Image and CameraInfo messages into RGB frames with their camera model."""
+"""The active camera of a node: image and CameraInfo messages into RGB frames with their camera model.
+
+Images may be raw, in any of preprocess.ENCODINGS, or compressed as image_transport does it. They must be
+rectified (no distortion in camera_info): that is image_proc's work.
+"""
 
 import time
 from collections.abc import Callable
@@ -7,15 +11,17 @@ from types import SimpleNamespace
 import numpy as np
 from cv_bridge import CvBridge
 from numpy.typing import NDArray
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from qtopt_policy import topics
 from qtopt_policy.base_node import OK, RECORD_QOS, SENSOR_QOS, WARN, BaseNode, nanoseconds
 from qtopt_policy.camera import CameraModel
+from qtopt_policy.drivers import CameraTopics
 from qtopt_policy.episode_events import Frame
 from qtopt_policy.errors import ImageError, QtoptError
 from qtopt_policy.geometry import Pose, readonly
+from qtopt_policy.image_codec import Encoded, decode
 from qtopt_policy.preprocess import check_layout, lookup_encoding, to_rgb
 from qtopt_policy.robot import CameraConfig, camera_model
 
@@ -31,9 +37,11 @@ class CameraInput:
         pose: of the optical frame in its mount frame.
         wanted: is told the stamp of each usable image message [s]; returns whether its picture is wanted.
         take: takes the picture.
+        where: topics and transport; the standard ones if None.
 
     Attributes:
         model: of the camera, or None before its first camera_info.
+        info_topic: topic of camera_info.
     """
 
     def __init__(
@@ -43,15 +51,19 @@ class CameraInput:
         pose: Pose,
         wanted: Callable[[float], bool],
         take: Callable[[Frame], None],
+        where: CameraTopics | None = None,
     ) -> None:
+        where = where or CameraTopics()
         self.model: CameraModel | None = None
         self._node, self._config, self._pose = node, config, pose
         self._wanted, self._take = wanted, take
         self._info: tuple[object, ...] = ()
         self._bad, self._failing = 0, False
         self._taken = node.create_publisher(Header, topics.IMAGE_TAKEN, RECORD_QOS)
-        node.create_subscription(Image, topics.IMAGE, self._on_image, SENSOR_QOS)
-        node.create_subscription(CameraInfo, topics.CAMERA_INFO, self._on_info, SENSOR_QOS)
+        self.info_topic = where.info
+        kind = Image if where.transport == "raw" else CompressedImage
+        node.create_subscription(kind, where.topic, self._on_image, SENSOR_QOS)
+        node.create_subscription(CameraInfo, where.info, self._on_info, SENSOR_QOS)
 
     def _on_info(self, message: CameraInfo) -> None:
         info = (message.width, message.height, *message.k, *message.d, message.header.frame_id)
@@ -75,14 +87,14 @@ class CameraInput:
             return WARN, f"distorted: {list(message.d)}; rectify the image (image_proc)"
         return OK, f"{message.width} x {message.height}"
 
-    def _on_image(self, message: Image) -> None:
+    def _on_image(self, message: Image | CompressedImage) -> None:
         arrival = time.monotonic()
         self._taken.publish(Header(stamp=message.header.stamp, frame_id=self._node.get_name()))
         stamp = nanoseconds(message.header.stamp) * 1e-9
         try:
-            check_layout(message.encoding, message.width, message.height, message.step, len(message.data))
+            check(message)
             if self.model is None:
-                raise ImageError(f"no usable {topics.CAMERA_INFO} yet")
+                raise ImageError(f"no usable {self.info_topic} yet")
             if self._wanted(stamp):
                 self._take(Frame(stamp, arrival, rgb_of(message), self.model))
         except ImageError as error:
@@ -95,13 +107,25 @@ class CameraInput:
             self._node.report("image", OK, "usable", refused=self._bad)
 
 
-def rgb_of(message: Image) -> NDArray[np.uint8]:
-    """Return the RGB picture of an Image message, uint8, shape (height, width, 3).
+def check(message: Image | CompressedImage) -> None:
+    """Raise ImageError where an image message's numbers show that it cannot be used; reads no pixels."""
+    if not isinstance(message, CompressedImage):
+        check_layout(message.encoding, message.width, message.height, message.step, len(message.data))
+    elif "compressedDepth" in message.format:
+        raise ImageError(f"compressed image of format '{message.format}': depth, expected colour")
+    elif not len(message.data):
+        raise ImageError(f"compressed image of format '{message.format}': 0 bytes")
+
+
+def rgb_of(message: Image | CompressedImage) -> NDArray[np.uint8]:
+    """Return the RGB picture of an image message, uint8, shape (height, width, 3).
 
     Raises:
-        ImageError: unknown encoding, zero size, truncated, or values that are not finite.
+        ImageError: unknown encoding, zero size, truncated, not decodable, or values that are not finite.
     """
-    check_layout(message.encoding, message.width, message.height, message.step, len(message.data))
+    check(message)
+    if isinstance(message, CompressedImage):
+        return decode(Encoded(message.format, bytes(message.data)))
     encoding = lookup_encoding(message.encoding)
     row = message.width * encoding.pixel_bytes
     plain = message.step == row and not message.is_bigendian

@@ -43,13 +43,13 @@ def encode(image: Image, kind: str) -> Encoded:
 
 
 def decode(encoded: Encoded) -> Image:
-    """Return the RGB image, uint8, shape (H, W, 3), of compressed bytes.
+    """Return the RGB image, uint8, shape (H, W, 3), of compressed bytes, as the pixels lie: no EXIF rotation.
 
     Raises:
         ImageError: the bytes are no image that OpenCV can read.
     """
     data = np.frombuffer(encoded.data, dtype=np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if data.size else None
     if image is None:
         raise ImageError(f"{encoded.format or 'compressed'} image of {data.size} bytes cannot be decoded")
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)

@@ -147,7 +147,7 @@ class PolicyNode(EpisodeNode):
             "policy_node is not active": not self._active,
             f"episode '{self._running}' is running": self._running is not None,
             "parameter episode.id is empty": not self.parameter("episode.id", str),
-            f"no usable {topics.CAMERA_INFO} yet": self.camera.model is None,
+            f"no usable {self.camera.info_topic} yet": self.camera.model is None,
             f"no {topics.TOOL_POSE} yet: does guard_node run?": state.latest_pose is None,
             f"no joint state of '{joint}' yet": state.latest_aperture is None,
         }
