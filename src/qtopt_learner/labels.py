@@ -31,6 +31,9 @@ class LabelConfig:
     """How labels are made and how long they are used.
 
     Attributes:
+        fresh: label every batch with the targets of the moment before it is trained on, instead of from the
+            cache; `ratio` and `age_limit` then do nothing. Values travel back through an episode at the
+            pace of the targets, not at that of the sweeps over all rows; each step costs more.
         ratio: labels made per transition trained on.
         block: labels made at a time.
         age_limit: gradient steps after which a label is not used any more; None uses all.
@@ -41,6 +44,7 @@ class LabelConfig:
             where luck played a part.
     """
 
+    fresh: bool = False
     ratio: float = 0.5
     block: int = 192
     age_limit: int | None = None

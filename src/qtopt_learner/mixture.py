@@ -48,13 +48,13 @@ def split(count: int, share: float, rng: np.random.Generator) -> int:
     return int(exact) + int(rng.random() < exact - int(exact))
 
 
-def draw(replay: Replay, count: int, oldest: int, rng: np.random.Generator) -> Index:
-    """Draw labelled transitions uniformly, with replacement.
+def draw(replay: Replay, count: int, oldest: int | None, rng: np.random.Generator) -> Index:
+    """Draw transitions uniformly, with replacement.
 
     Args:
         replay: to draw from.
         count: how many.
-        oldest: gradient step since which the label must have been made.
+        oldest: gradient step since which the label must have been made; None needs no label.
         rng: the only source of chance.
 
     Raises:
@@ -77,8 +77,10 @@ def draw(replay: Replay, count: int, oldest: int, rng: np.random.Generator) -> I
     return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
 
 
-def fresh(replay: Replay, rows: Index, oldest: int) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
-    """Return which rows are transitions with a label made at gradient step `oldest` or later."""
+def fresh(replay: Replay, rows: Index, oldest: int | None) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    """Return which rows are transitions, with a label made at gradient step `oldest` or later."""
+    if oldest is None:
+        return replay.is_transition(rows)
     made = replay.get("value_step", rows)
     recent: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] = (made != UNLABELLED) & (made >= oldest)
     return recent & replay.is_transition(rows)

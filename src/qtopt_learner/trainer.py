@@ -87,6 +87,8 @@ class Trainer:
 
     def start(self) -> None:
         """Make the labels that the first batches draw from, where they are not there already."""
+        if self.config.labels.fresh:
+            return
         for name, replay in self.experience.replays().items():
             while replay.labelled() < min(self.config.first_labels, replay.transitions()):
                 self._relabel(name)
@@ -103,17 +105,23 @@ class Trainer:
         return measures | {"label_age": torch.tensor(float(age.mean())), "online_share": torch.tensor(share)}
 
     def _online_share(self) -> float:
-        own = self.experience.online.labelled() if len(self.experience.online) else 0
+        online = self.experience.online
+        own = 0
+        if len(online):
+            own = len(online) if self.config.labels.fresh else online.labelled()
         return self.config.mix.online_share(len(self.experience.offline), own)
 
     def _draw(self, counts: dict[str, int]) -> tuple[Rows, Floats, Index]:
-        limit = self.config.labels.age_limit
-        oldest = 0 if limit is None else self.step - limit
+        wanted = self.config.labels
+        oldest = None if wanted.fresh else 0 if wanted.age_limit is None else self.step - wanted.age_limit
         parts, labels, ages = [], [], []
         for name, replay in self.experience.replays().items():
             if counts[name] == 0:
                 continue
             index = draw(replay, counts[name], oldest, self.rng)
+            if wanted.fresh:
+                self._labeller.label(replay, index, self.step, self.rng)
+                self.labels_made += len(index)
             parts.append(replay.gather(index, INPUTS))
             labels.append(self._labeller.targets_of(replay, index))
             ages.append(self.step - replay.get("value_step", index))
@@ -151,6 +159,8 @@ class Trainer:
             group["lr"] = rate
 
     def _make_labels(self, share: float) -> None:
+        if self.config.labels.fresh:
+            return
         self.labels_due += self.config.labels.ratio * self.config.batch
         while self.labels_due >= self.config.labels.block:
             self.labels_due -= self.config.labels.block

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from qtopt_learner.labels import Floats, LabelConfig
+from qtopt_learner.mixture import MixConfig
 from qtopt_learner.replay import Replay
 from qtopt_learner.targets import TargetConfig
 from qtopt_learner.train_config import OptimiserConfig, TrainConfig
@@ -62,8 +63,9 @@ def q_of(network: torch.nn.Module) -> Floats:
         {"optimiser": OptimiserConfig("sgd", 2.0, final_share=0.02, weight_decay=0.0)},
         {"labels": LabelConfig(ratio=1.0, block=128, age_limit=60)},
         {"labels": LabelConfig(ratio=0.25, block=128)},
+        {"labels": LabelConfig(fresh=True)},
     ],
-    ids=["default", "huber", "sgd", "age limit", "few labels"],
+    ids=["default", "huber", "sgd", "age limit", "few labels", "fresh labels"],
 )
 def test_the_learner_finds_the_optimal_q(change: dict[str, object]) -> None:
     """Random walks in, Q* out, against value iteration; for both targets."""
@@ -99,6 +101,18 @@ def test_one_step_of_training_is_one_gradient_step_and_the_labels_due() -> None:
         trainer.advance()
     assert trainer.step == trainer.targets.step == 10
     assert trainer.labels_made - made == 10 * 128 // 2
+
+
+def test_fresh_labels_are_made_for_each_batch_with_the_targets_of_the_moment() -> None:
+    config = replace(CONFIG, labels=LabelConfig(fresh=True), mix=MixConfig(share=0.5, least=1, full=1))
+    trainer = Trainer(table, config, experience(offline=100, online=100), GAMMA)
+    trainer.start()
+    assert trainer.labels_made == 0
+    for step in range(1, 11):
+        measures = trainer.advance()
+        assert float(measures["label_age"]) == 0.0
+        assert float(measures["online_share"]) == 0.5
+        assert trainer.labels_made == 128 * step
 
 
 def test_new_experience_is_labelled_and_used_once_there_is_enough() -> None:

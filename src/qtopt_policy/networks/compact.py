@@ -23,6 +23,9 @@ from qtopt_policy.specs import ActionSpec, ObservationSpec
 # Brings metres of a tabletop to the order of 1.
 SCALES = {"m": 10.0}
 POOLED = 4
+# Logit of Q before training: most moves lead to nothing. From Q = 0.5 the targets would need thousands of
+# steps to come down, since each of their labels is another's target times the discount.
+FIRST_LOGIT = -2.0
 
 
 @dataclass(frozen=True)
@@ -95,9 +98,9 @@ class Compact(QNetwork):
         self.maps = FeatureMap(config)
         self.present = nn.Linear(samples + state, config.hidden)
         self.candidate = nn.Linear(samples + action_spec.size, config.hidden, bias=False)
-        self.value = nn.Sequential(
-            nn.ReLU(), nn.Linear(config.hidden, config.hidden2), nn.ReLU(), nn.Linear(config.hidden2, 1)
-        )
+        last = nn.Linear(config.hidden2, 1)
+        nn.init.constant_(last.bias, FIRST_LOGIT)
+        self.value = nn.Sequential(nn.ReLU(), nn.Linear(config.hidden, config.hidden2), nn.ReLU(), last)
         scale = torch.from_numpy(0.5 * (action_spec.high - action_spec.low))
         units = [SCALES.get(v.unit, 1.0) for v in observation_spec.vectors for _ in range(v.size)]
         self.register_buffer("_action_scale", scale, persistent=False)
