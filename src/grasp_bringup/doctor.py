@@ -1,17 +1,13 @@
 """What is installed, missing or mixed, and the command that mends it: `qtopt doctor`."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
 
 from rich.console import Console
 
 from grasp_bringup.environment import ros_environment, shared_memory_needed
+from grasp_bringup.finding import STYLES, Finding
 from grasp_bringup.machine import Machine, inspect_machine
 from grasp_bringup.system import SystemOptions, system_nodes
-
-Level = Literal["ok", "absent", "wrong"]
-STYLES: dict[Level, str] = {"ok": "green", "absent": "yellow", "wrong": "bold red"}
 
 # Distribution, least version, first version that is refused, why.
 PINS = (
@@ -33,23 +29,6 @@ PARTS = (
     ("controllers", ("joint_trajectory_controller", "joint_state_broadcaster"), "driving a robot's joints"),
     ("launch", ("launch", "launch_ros"), "ros2 launch; `qtopt` starts the same nodes without it"),
 )
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the doctor's report.
-
-    Attributes:
-        subject: what was looked at.
-        level: `ok`; `absent`, but only needed for what the text says; `wrong`, must be mended.
-        text: what was found.
-        mend: command or step that mends it, if any.
-    """
-
-    subject: str
-    level: Level
-    text: str
-    mend: str = ""
 
 
 def diagnose(machine: Machine) -> tuple[Finding, ...]:

@@ -1,4 +1,4 @@
-"""The command line: `qtopt demo | collect | evaluate | bags | doctor`."""
+"""The command line: `qtopt demo | collect | evaluate | bags | report | doctor`."""
 
 import sys
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ Command = (
     | Annotated[cli_config.EvaluateConfig, conf.subcommand("evaluate")]
     | Annotated[cli_config.Bags, conf.subcommand("bags")]
     | Annotated[cli_config.DoctorConfig, conf.subcommand("doctor")]
+    | Annotated[cli_config.ReportConfig, conf.subcommand("report")]
 )
 # Have a parser of their own, because their parameters can only be named by importing torch.
 LEARNING = ("train", "collect-sim")
@@ -59,9 +60,31 @@ def _run(command: object) -> int:
         from qtopt_learner import cli_bags
 
         return cli_bags.run(command.command)
-    from grasp_bringup import doctor
+    if isinstance(command, cli_config.ReportConfig):
+        from qtopt_learner.report import command as report
 
-    return doctor.main()
+        return report.run(command)
+    assert isinstance(command, cli_config.DoctorConfig)
+    return _doctor(command)
+
+
+def _doctor(config: cli_config.DoctorConfig) -> int:
+    if config.robot is None:
+        from grasp_bringup import doctor
+
+        return doctor.main()
+    from grasp_bringup import robot_doctor
+
+    options = robot_doctor.DoctorOptions(
+        config.camera,
+        config.checkpoint,
+        config.mdp,
+        config.seconds,
+        config.gripper,
+        config.picture,
+        config.one_machine,
+    )
+    return robot_doctor.run(config.robot, options)
 
 
 if __name__ == "__main__":

@@ -186,8 +186,46 @@ class Bags:
 
 
 @dataclass(frozen=True)
+class ReportConfig:
+    """Write the HTML page of a training run: curves, success, film strips, configuration."""
+
+    run: Annotated[Path, conf.Positional]
+    """Folder of the run."""
+    out: OptionalPath = None
+    """The file to write. (default: report.html in the run's folder)"""
+    films: int = 12
+    """Episodes of the run shown whole."""
+    evaluations: Annotated[tuple[Path, ...], conf.arg(metavar="FILE [FILE ...]", help_behavior_hint="")] = ()
+    """Results of `qtopt evaluate`, beside evaluation*.json in the run's folder."""
+
+    def __post_init__(self) -> None:
+        if self.films < 0:
+            raise ConfigError(f"films {self.films}: must not be negative")
+
+
+@dataclass(frozen=True)
 class DoctorConfig:
-    """Say what is installed, what is missing or mixed, and the command that mends it."""
+    """Say what is installed, missing or mixed, and what mends it; with --robot, look at a live robot."""
+
+    robot: OptionalPath = None
+    """Robot file: compare it with the running graph instead of looking at this machine."""
+    camera: str = "wrist"
+    """Camera that the policy is to look through."""
+    checkpoint: OptionalPath = None
+    """Weights: does the robot lie within what they were trained on?"""
+    mdp: Path = Path("config/mdp.yaml")
+    """Definition of steps, episodes and rewards."""
+    seconds: float = 5.0
+    """How long to listen."""
+    gripper: Literal["ask", "yes", "no"] = "ask"
+    """Open and close the gripper, after asking, without asking, or not at all."""
+    picture: Path = Path("reach.png")
+    """The file to draw the reachable workspace into."""
+    one_machine: Annotated[bool, conf.FlagCreatePairsOff] = False
+    """All nodes run on this machine (the simulator)."""
+
+    def __post_init__(self) -> None:
+        _positive("seconds", self.seconds)
 
 
 def _positive(name: str, value: float) -> None:

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from grasp_bringup import doctor
-from grasp_bringup.doctor import LIBRARIES, PINS, Finding, diagnose
+from grasp_bringup.doctor import LIBRARIES, PINS, diagnose
+from grasp_bringup.finding import Finding
 from grasp_bringup.machine import Machine, inspect_machine
 
 VENV = Path("/home/me/.venv/lib/python3.12/site-packages")

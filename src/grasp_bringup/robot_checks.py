@@ -1,0 +1,167 @@
+"""What is wrong with a robot's joints, controllers, gripper and workspace, and what to do (no ROS)."""
+
+import math
+from collections.abc import Iterator
+
+from grasp_bringup.finding import Finding
+from grasp_bringup.gripper import GripperResult
+from grasp_bringup.kinematics import Kinematics
+from grasp_bringup.observed import Heard, Observed
+from grasp_bringup.reach import TURNS, ReachMap
+from qtopt_policy.robot import RobotConfig
+
+MIN_JOINT_RATE = (
+    20.0  # [Hz]: poses are interpolated at an image's stamp, over at most 50 ms (design of a step)
+)
+MAX_JOINT_GAP = 0.2  # [s]: the guard stops the arm then
+MAX_AGE = 0.2  # [s] at arrival: beyond it, clocks differ or the network is too slow
+TOOL_TOLERANCE = 0.002  # [m] between the guard's tool pose and the one computed here, of an arm at rest
+HOME_TOLERANCE = 0.005  # [m] between `start` and the pose at `home`
+
+
+def silent(heard: Heard, wanted: str, mend: str) -> Finding | None:
+    """Return what is wrong with a topic on which nothing came, None where something did."""
+    kind = wanted.rsplit("/", 1)[-1]
+    if heard.types and wanted not in heard.types:
+        text = f"{heard.topic} carries {', '.join(heard.types)}, expected {wanted}"
+        return Finding(kind, "wrong", text, mend)
+    if not heard.publishers:
+        return Finding(kind, "wrong", f"nobody publishes {heard.topic}", mend)
+    if not heard.count:
+        text = f"{heard.topic}: {', '.join(heard.publishers)} published nothing"
+        return Finding(kind, "wrong", text, "start the driver's streaming; compare QoS: ros2 topic info -v")
+    return None
+
+
+def stale(subject: str, heard: Heard, max_age: float) -> Iterator[Finding]:
+    """Yield a finding if stamps and clock do not fit."""
+    if not heard.age <= max_age or heard.age < -max_age:
+        text = f"{heard.topic}: stamps are {heard.age:.3f} s old on arrival, at most {max_age} s is usable"
+        mend = "synchronise the machines' clocks (chrony), and let the driver stamp at capture"
+        yield Finding(subject, "wrong", text, mend)
+
+
+def check_joints(robot: RobotConfig, observed: Observed) -> Iterator[Finding]:
+    """Joint states: there, fresh, often enough, with the names of the robot file."""
+    heard = observed.joints
+    trouble = silent(heard, "sensor_msgs/msg/JointState", "start joint_state_broadcaster, or remap its topic")
+    if trouble is not None:
+        yield trouble
+        return
+    wanted = (*robot.arm_joints, *robot.gripper.joints[:1])
+    missing = [name for name in wanted if name not in observed.positions]
+    if missing:
+        found = ", ".join(sorted(observed.positions))
+        mend = (
+            "correct arm_joints and gripper.joints, or merge the topics (joint_state_publisher source_list)"
+        )
+        yield Finding(
+            "joint names", "wrong", f"{heard.topic} lacks {', '.join(missing)}; it has {found}", mend
+        )
+    else:
+        yield Finding("joint names", "ok", f"{heard.topic} has all {len(wanted)} joints")
+    for kind, joint in (("arm", robot.arm_joints[0]), ("gripper", robot.gripper.joints[0])):
+        stamps = observed.joint_stamps.get(joint, ())
+        if stamps:
+            one = Heard(heard.topic, heard.publishers, heard.types, stamps, heard.ages)
+            yield _joint_rate(f"{kind} joints", one, kind == "arm")
+    yield from stale("JointState", heard, MAX_AGE)
+
+
+def _joint_rate(subject: str, heard: Heard, arm: bool) -> Finding:
+    text = f"{heard.rate:.1f} Hz, longest gap {heard.longest_gap:.3f} s"
+    if arm and not heard.rate >= MIN_JOINT_RATE:
+        mend = "raise the publisher's rate (state_publish_rate, joint_state_publisher rate)"
+        return Finding(subject, "wrong", f"{text}; at least {MIN_JOINT_RATE:.0f} Hz is needed", mend)
+    if not heard.longest_gap <= MAX_JOINT_GAP:
+        mend = "raise the publisher's rate, or find what delays it"
+        return Finding(subject, "wrong", f"{text}: the guard stops the arm at {MAX_JOINT_GAP} s", mend)
+    return Finding(subject, "ok", text)
+
+
+def check_controllers(robot: RobotConfig, observed: Observed) -> Iterator[Finding]:
+    """Somebody takes the arm's and the gripper's commands."""
+    listeners = ", ".join(observed.arm_listeners)
+    expected = robot.driver.arm_controller
+    if not observed.arm_listeners:
+        mend = f"ros2 control load_controller --set-state active {expected}; or correct arm_topic"
+        yield Finding("arm controller", "wrong", f"nobody listens on {observed.arm_topic}", mend)
+    elif not observed.simulated and expected not in observed.arm_listeners:
+        text = f"{observed.arm_topic} is heard by {listeners}, not by {expected}"
+        yield Finding("arm controller", "wrong", text, "correct driver.arm_controller or arm_topic")
+    else:
+        yield Finding("arm controller", "ok", f"{listeners} listens on {observed.arm_topic}")
+    if observed.gripper_obstacle:
+        mend = "start the gripper's controller or driver; or correct gripper_topic and gripper_command"
+        yield Finding("gripper controller", "wrong", observed.gripper_obstacle, mend)
+    else:
+        yield Finding("gripper controller", "ok", f"takes {robot.gripper_command} on {robot.gripper_topic}")
+
+
+def check_tool(robot: RobotConfig, observed: Observed, kinematics: Kinematics) -> Iterator[Finding]:
+    """The tool frame: home against start, the joints' pose against the guard's, and inside the box or not."""
+    off = kinematics.forward(robot.home).distance(robot.start_pose)
+    if off > HOME_TOLERANCE:
+        at = kinematics.forward(robot.home).as_array().round(4).tolist()
+        text = f"home brings {robot.tool_frame} {off:.3f} m away from start"
+        yield Finding("home", "wrong", text, f"start: {at}, or correct home")
+    else:
+        yield Finding("home", "ok", f"brings {robot.tool_frame} to start")
+    if any(name not in observed.positions for name in robot.arm_joints):
+        return
+    pose = kinematics.forward([observed.positions[name] for name in robot.arm_joints])
+    place = " ".join(f"{value:.3f}" for value in pose.position)
+    if observed.tool_pose is not None and pose.distance(observed.tool_pose) > TOOL_TOLERANCE:
+        apart = pose.distance(observed.tool_pose)
+        text = f"{robot.tool_frame} is {apart:.4f} m from the guard's arm/tool_pose"
+        mend = "let the arm rest; start all nodes with the same robot file"
+        yield Finding("tool frame", "wrong", text, mend)
+    else:
+        yield Finding("tool frame", "ok", f"{robot.tool_frame} at {place} m in {robot.base_frame}")
+
+
+def check_reach(reach: ReachMap, picture: str) -> Iterator[Finding]:
+    """The workspace box is reachable with the tool pointing down."""
+    missed, total = reach.missed, len(reach.points)
+    text = f"{total - len(missed)} of {total} points, {len(TURNS)} turns each; drawn in {picture}"
+    if not missed:
+        yield Finding("workspace", "ok", text)
+        return
+    first = " ".join(f"{value:.2f}" for value in missed[0].position)
+    mend = "make limits.workspace_min and workspace_max smaller, or move the bin"
+    yield Finding("workspace", "wrong", f"{text}; not reachable, for one: {first} m", mend)
+
+
+def check_strokes(robot: RobotConfig, observed: Observed) -> Iterator[Finding]:
+    """The gripper opens and closes, and the aperture map says so."""
+    if not observed.strokes:
+        reason = observed.strokes_skipped or "not tried"
+        yield Finding("gripper strokes", "absent", reason, "qtopt doctor --robot <file> --gripper yes")
+        return
+    for result in observed.strokes:
+        trouble = _stroke_trouble(robot, result)
+        command = "close" if result.close else "open"
+        text = f"{command}: {result.outcome} at {result.aperture:.4f} m after {result.duration:.2f} s"
+        if trouble:
+            yield Finding("gripper strokes", "wrong", f"{text}: {trouble[0]}", trouble[1])
+        else:
+            yield Finding("gripper strokes", "ok", text)
+
+
+def _stroke_trouble(robot: RobotConfig, result: GripperResult) -> tuple[str, str] | None:
+    """Return what is wrong with a stroke of an empty gripper and what to do."""
+    held = robot.gripper.held_aperture
+    if result.outcome == "refused":
+        return result.detail or "refused", "look at the gripper driver's log"
+    if math.isnan(result.aperture):
+        return "no joint state of the gripper", "correct gripper.joints"
+    if result.outcome == "deadline":
+        return "no rest in time", "raise driver.gripper_deadline, or look at the gripper driver's log"
+    if result.close and result.aperture > held:
+        mend = "empty the fingers; else correct closed_position, the aperture map or held_aperture"
+        return f"empty fingers would count as holding (held_aperture {held} m)", mend
+    if not result.close and result.aperture <= held:
+        return "the fingers are shut", "correct open_position or the sign of aperture_scale"
+    if not result.close and result.outcome == "stalled":
+        return "not where open_position should bring them", "correct open_position or the aperture map"
+    return None
