@@ -161,11 +161,7 @@ def examine(robot: RobotConfig, camera: str, seconds: float, may_move: Callable[
     try:
         node.prepare_gripper()
         _spin_for(executor, DISCOVERY)
-        if node.simulated:
-            node.set_parameters([Parameter("use_sim_time", value=True)])
-            _spin_for(executor, DISCOVERY)
-        node.forget()
-        _spin_for(executor, seconds)
+        _listen(node, executor, seconds)
         seen = node.observed(seconds, (), "")
         skipped = seen.gripper_obstacle or may_move()
         if skipped:
@@ -177,6 +173,20 @@ def examine(robot: RobotConfig, camera: str, seconds: float, may_move: Callable[
         executor.shutdown()
         node.destroy_node()
         rclpy.try_shutdown()
+
+
+def _listen(node: DoctorNode, executor: SingleThreadedExecutor, seconds: float) -> None:
+    """Listen on the graph's own clock: anew where a simulator's is discovered only meanwhile."""
+    simulated = False
+    while True:
+        if node.simulated and not simulated:
+            simulated = True
+            node.set_parameters([Parameter("use_sim_time", value=True)])
+            _spin_for(executor, DISCOVERY)
+        node.forget()
+        _spin_for(executor, seconds)
+        if node.simulated is simulated or simulated:
+            return
 
 
 def _spin_for(executor: SingleThreadedExecutor, seconds: float) -> None:
