@@ -1,4 +1,4 @@
-"""Small time charts as inline SVG: panels with one time axis, fixed value ranges, shared step marks."""
+"""Small charts as inline SVG: panels with one time axis, fixed value ranges, shared step marks."""
 
 from dataclasses import dataclass
 
@@ -34,15 +34,15 @@ class Panel:
     dots: bool = False
 
 
-def chart(panels: tuple[Panel, ...], marks: F64, end: float) -> str:
-    """Return `panels` one below the other over [0, end] seconds, with a vertical mark at each of `marks`."""
+def chart(panels: tuple[Panel, ...], marks: F64, end: float, unit: str = "s") -> str:
+    """Return `panels` one below the other over [0, end] `unit`, with a vertical mark at each of `marks`."""
     height = TOP + len(panels) * PANEL_HEIGHT + (len(panels) - 1) * GAP + BOTTOM
     span = max(end, 1e-3)
     bottom = height - BOTTOM
     parts = [_mark(_x(mark, span), bottom, number) for number, mark in enumerate(marks, start=1)]
     for row, panel in enumerate(panels):
         parts.append(_panel(panel, TOP + row * (PANEL_HEIGHT + GAP), span))
-    parts += [_tick(_x(tick, span), bottom, f"{tick:g} s") for tick in _ticks(span)]
+    parts += [_tick(_x(tick, span), bottom, f"{tick:.7g} {unit}") for tick in _ticks(span)]
     return f'<svg class="chart" viewBox="0 0 {WIDTH:.0f} {height:.0f}" role="img">{"".join(parts)}</svg>'
 
 

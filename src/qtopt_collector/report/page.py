@@ -37,10 +37,15 @@ def page(title: str, recordings: Sequence[Recording], shown: int, notes: Sequenc
         _legend(len(recordings), shown),
         *(episode_section(r, unfolded=i < UNFOLDED) for i, r in enumerate(recordings[:shown])),
     ]
+    return document(title, parts)
+
+
+def document(title: str, parts: Iterable[str], css: str = CSS) -> str:
+    """Return an HTML document of `parts` without references to other files."""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{CSS}</style></head>"
+        f"<title>{escape(title)}</title><style>{css}</style></head>"
         f"<body><main>{''.join(parts)}</main></body></html>\n"
     )
 
@@ -49,14 +54,19 @@ def _cards(recordings: Sequence[Recording]) -> str:
     judged = [r.episode.info.success for r in recordings if not r.episode.info.aborted]
     steps = sum(len(r.episode.steps) for r in recordings)
     size = sum(r.size for r in recordings)
-    cards = [
+    rows = [
         (f"{len(recordings)}", f"episodes, {len(recordings) - len(judged)} aborted"),
         (f"{sum(map(bool, judged))}", f"successful grasps of {len(judged)}"),
         (f"{steps / max(1, len(recordings)):.1f}", "steps per episode"),
         (latency_text(recordings), "decision latency, p50 / p99"),
         (megabytes(size), f"in bags, {megabytes(size / max(1, len(recordings)))} per episode"),
     ]
-    return '<div class="cards">' + "".join(_card(*card) for card in cards) + "</div>"
+    return cards(rows)
+
+
+def cards(rows: Iterable[tuple[str, str]]) -> str:
+    """Return numbers with their labels as cards in a row."""
+    return '<div class="cards">' + "".join(_card(*row) for row in rows) + "</div>"
 
 
 def _card(number: str, label: str) -> str:
@@ -81,7 +91,7 @@ def megabytes(size: float) -> str:
 
 def _policies(rows: Sequence[Score]) -> str:
     head = ("policy", "episodes", "aborted", "success as judged [95 %]", "ground truth [95 %]", "mean steps")
-    return _table(
+    return table(
         head,
         [
             (
@@ -100,7 +110,7 @@ def _policies(rows: Sequence[Score]) -> str:
 def _topics(recordings: Sequence[Recording]) -> str:
     head = ("topic", "type", "messages per episode", "median rate", "longest gap")
     names = dict.fromkeys((topic.topic, topic.kind) for r in recordings for topic in r.topics)
-    return _table(head, [_topic(recordings, *name) for name in sorted(names)])
+    return table(head, [_topic(recordings, *name) for name in sorted(names)])
 
 
 def _topic(recordings: Sequence[Recording], name: str, kind: str) -> Row:
@@ -112,7 +122,8 @@ def _topic(recordings: Sequence[Recording], name: str, kind: str) -> Row:
     return (name, kind, f"{count:.1f}", rate, f"{max(gaps):.2f} s" if gaps else "-")
 
 
-def _table(head: Row, rows: Iterable[Row]) -> str:
+def table(head: Row, rows: Iterable[Row]) -> str:
+    """Return a table that scrolls sideways where it is wider than the page."""
     top = "<tr>" + "".join(f"<th>{escape(cell)}</th>" for cell in head) + "</tr>"
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     return f'<div class="scroll"><table>{top}{body}</table></div>'
