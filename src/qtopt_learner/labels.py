@@ -6,10 +6,19 @@
 With n steps: label = sum_{k<n} gamma^k r_{t+k} + gamma^n V(s_{t+n}), or the rewards alone up to an end that
 comes sooner. The search is the one that drives the robot. Labels go stale as the targets move on; their age
 is known (Replay.value_step) and bounded by the relabelling ratio and the age limit.
+
+The other kind of label is the baseline that QT-Opt is compared with, supervised success prediction:
+
+    label = 1 if the episode ended in a grasp, else 0, at each of its steps
+
+which is the value of whoever collected the data, and CEM on it improves on them by one step. In Levine et al.
+(1603.02199) the move that is valued leads to the pose of the grasp, and thresholds decide when to close; here
+it is the step that was made, in the same bounds, with closing and terminating among the choices, so that
+network, data, actions and search are QT-Opt's and the labels are all that differs.
 """
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -31,6 +40,7 @@ class LabelConfig:
     """How labels are made and how long they are used.
 
     Attributes:
+        kind: `bellman`, or `outcome`: supervised success prediction, which needs no search.
         fresh: label every batch with the targets of the moment before it is trained on, instead of from the
             cache; `ratio` and `age_limit` then do nothing. Values travel back through an episode at the
             pace of the targets, not at that of the sweeps over all rows; each step costs more.
@@ -44,6 +54,7 @@ class LabelConfig:
             where luck played a part.
     """
 
+    kind: Literal["bellman", "outcome"] = "bellman"
     fresh: bool = False
     ratio: float = 0.5
     block: int = 192
@@ -58,6 +69,11 @@ class LabelConfig:
             raise ConfigError(f"labels: ratio {self.ratio}, block {self.block}, n_step {self.n_step}")
         if self.age_limit is not None and self.age_limit < 1:
             raise ConfigError(f"age_limit {self.age_limit}: must be at least 1 gradient step")
+
+    @property
+    def cached(self) -> bool:
+        """Whether labels are made ahead and kept, to be made again from time to time."""
+        return self.kind == "bellman" and not self.fresh
 
 
 class Targets(Protocol):
@@ -121,6 +137,12 @@ def horizon(replay: Replay, rows: Index, n_step: int, discount: float) -> Horizo
     return Horizon(reward.astype(np.float32), row, factor.astype(np.float32))
 
 
+def outcomes(replay: Replay, rows: Index) -> Floats:
+    """Return the reward at the end of the episodes of rows, which must be complete, shape (B,)."""
+    ends: Floats = replay.get("reward", rows + replay.get("remaining", rows))
+    return ends
+
+
 class Labeller:
     """Makes the labels of transitions and trains on them: the Bellman updater.
 
@@ -139,6 +161,9 @@ class Labeller:
 
     def label(self, replay: Replay, rows: Index, step: int, rng: np.random.Generator) -> None:
         """Make and cache the labels of transitions; `step` is their date. Only open ends need a search."""
+        if self._config.kind == "outcome":
+            replay.set_values(rows, outcomes(replay, rows), step)
+            return
         ahead = horizon(replay, rows, self._config.n_step, self._discount)
         values = np.zeros(len(rows), dtype=np.float32)
         opens = ahead.factor > 0.0
@@ -151,6 +176,8 @@ class Labeller:
 
     def targets_of(self, replay: Replay, rows: Index) -> Floats:
         """Return what Q should be for labelled transitions, before clipping to [0, 1], shape (B,)."""
+        if self._config.kind == "outcome":
+            return outcomes(replay, rows)
         ahead = horizon(replay, rows, self._config.n_step, self._discount)
         labels: Floats = ahead.reward + ahead.factor * replay.get("value", rows)
         if self._config.monte_carlo_bound:

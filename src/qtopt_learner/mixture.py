@@ -48,7 +48,9 @@ def split(count: int, share: float, rng: np.random.Generator) -> int:
     return int(exact) + int(rng.random() < exact - int(exact))
 
 
-def draw(replay: Replay, count: int, oldest: int | None, rng: np.random.Generator) -> Index:
+def draw(
+    replay: Replay, count: int, oldest: int | None, rng: np.random.Generator, complete: bool = False
+) -> Index:
     """Draw transitions uniformly, with replacement.
 
     Args:
@@ -56,6 +58,7 @@ def draw(replay: Replay, count: int, oldest: int | None, rng: np.random.Generato
         count: how many.
         oldest: gradient step since which the label must have been made; None needs no label.
         rng: the only source of chance.
+        complete: leave out episodes whose end is not known.
 
     Raises:
         ConfigError: hardly any transition has such a label.
@@ -67,11 +70,15 @@ def draw(replay: Replay, count: int, oldest: int | None, rng: np.random.Generato
             break
         rows = rng.integers(replay.first, max(replay.end, replay.first + 1), size=2 * missing)
         usable = rows[fresh(replay, rows, oldest)] if len(replay) else rows[:0]
+        if complete:
+            usable = usable[replay.get("complete", usable)]
         parts.append(usable[:missing])
         missing -= len(parts[-1])
     if missing > 0:
         raise ConfigError(
-            f"of {len(replay)} rows hardly any has a label made at step {oldest} or later: "
+            f"of {len(replay)} rows hardly any is of a whole episode"
+            if oldest is None
+            else f"of {len(replay)} rows hardly any has a label made at step {oldest} or later: "
             "raise the relabel ratio or the age limit"
         )
     return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)

@@ -87,7 +87,7 @@ class Trainer:
 
     def start(self) -> None:
         """Make the labels that the first batches draw from, where they are not there already."""
-        if self.config.labels.fresh:
+        if not self.config.labels.cached:
             return
         for name, replay in self.experience.replays().items():
             while replay.labelled() < min(self.config.first_labels, replay.transitions()):
@@ -108,18 +108,20 @@ class Trainer:
         online = self.experience.online
         own = 0
         if len(online):
-            own = len(online) if self.config.labels.fresh else online.labelled()
+            own = online.labelled() if self.config.labels.cached else len(online)
         return self.config.mix.online_share(len(self.experience.offline), own)
 
     def _draw(self, counts: dict[str, int]) -> tuple[Rows, Floats, Index]:
         wanted = self.config.labels
-        oldest = None if wanted.fresh else 0 if wanted.age_limit is None else self.step - wanted.age_limit
+        oldest = self.step - wanted.age_limit if wanted.age_limit is not None else 0
         parts, labels, ages = [], [], []
         for name, replay in self.experience.replays().items():
             if counts[name] == 0:
                 continue
-            index = draw(replay, counts[name], oldest, self.rng)
-            if wanted.fresh:
+            index = draw(
+                replay, counts[name], oldest if wanted.cached else None, self.rng, wanted.kind == "outcome"
+            )
+            if not wanted.cached:
                 self._labeller.label(replay, index, self.step, self.rng)
                 self.labels_made += len(index)
             parts.append(replay.gather(index, INPUTS))
@@ -159,7 +161,7 @@ class Trainer:
             group["lr"] = rate
 
     def _make_labels(self, share: float) -> None:
-        if self.config.labels.fresh:
+        if not self.config.labels.cached:
             return
         self.labels_due += self.config.labels.ratio * self.config.batch
         while self.labels_due >= self.config.labels.block:

@@ -12,8 +12,10 @@ from qtopt_learner.train_config import OptimiserConfig, TrainConfig
 from qtopt_learner.trainer import Experience, Trainer
 from support.tiny_mdp import (
     ACTION_SPEC,
+    ACTIONS,
     LAYOUT,
     OBSERVATION_SPEC,
+    STATES,
     TableNetwork,
     concatenate,
     optimal_q,
@@ -101,6 +103,24 @@ def test_one_step_of_training_is_one_gradient_step_and_the_labels_due() -> None:
         trainer.advance()
     assert trainer.step == trainer.targets.step == 10
     assert trainer.labels_made - made == 10 * 128 // 2
+
+
+def test_supervised_labels_give_the_share_of_outcomes_in_the_data_and_leave_aborted_episodes_out() -> None:
+    data, rng = experience(offline=2000), np.random.default_rng(1)
+    data.offline.append(concatenate([walk(rng, GAMMA, length=2) for _ in range(500)]), "cut short")
+    config = replace(CONFIG, labels=LabelConfig(kind="outcome"))
+    trainer = trained(config, data)
+    replay = data.offline
+    rows = np.arange(replay.first, replay.end)
+    rows = rows[replay.get("complete", rows)]
+    assert 0 < len(rows) < len(replay)
+    ends = replay.get("reward", rows + replay.get("remaining", rows))
+    states, actions = replay.get("vectors", rows).argmax(1), replay.get("action", rows).argmax(1)
+    for state in range(STATES):
+        for action in range(ACTIONS):
+            mean = ends[(states == state) & (actions == action)].mean()
+            assert q_of(trainer.targets.first)[state, action] == pytest.approx(mean, abs=0.05)
+    assert trainer.labels_made == config.steps * config.batch
 
 
 def test_fresh_labels_are_made_for_each_batch_with_the_targets_of_the_moment() -> None:
