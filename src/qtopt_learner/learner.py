@@ -29,6 +29,7 @@ from qtopt_learner.task import REPLAY_FOLDER, Task
 from qtopt_learner.trainer import Experience, Trainer
 from qtopt_learner.updater import TARGETS_FILE, publish_targets
 from qtopt_learner.updater_process import updater_crew
+from qtopt_learner.watch import Watch
 from qtopt_policy.checkpoint import describe, save_checkpoint
 from qtopt_policy.config import to_mapping
 
@@ -68,6 +69,7 @@ class Learner:
         self.trainer = Trainer(self._task.network, config.train, Experience(offline, online), discount)
         self.crew = Crew({})
         self._acting = False
+        self._watch = Watch(config.out)
 
     def _write_config(self) -> None:
         self._config.out.mkdir(parents=True, exist_ok=True)
@@ -127,6 +129,10 @@ class Learner:
             if self._acting:
                 self._online.take_all([self._episodes])
                 self._report(trainer.step, run)
+        if trainer.step % self._config.train.checkpoint_every == 0:
+            self._watch.films(run.metrics, trainer.step)
+            for line in self._watch.evaluations(run.metrics, trainer.step):
+                self._console.print(f"[yellow]{line}[/]", soft_wrap=True)
 
     def _actor_config(self) -> ActorConfig:
         config, online = self._config, self._config.online

@@ -10,6 +10,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
@@ -61,6 +63,10 @@ class Metrics:
     def histogram(self, step: int, name: str, values: Tensor) -> None:
         """Show the distribution of values in TensorBoard."""
         self._board.add_histogram(name, values, step)
+
+    def picture(self, step: int, name: str, image: NDArray[np.uint8]) -> None:
+        """Show an RGB image, shape (H, W, 3), in TensorBoard."""
+        self._board.add_image(name, image, step, dataformats="HWC")
 
     def close(self) -> None:
         """Write out what TensorBoard holds back."""

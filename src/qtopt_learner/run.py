@@ -78,7 +78,8 @@ class Run:
         step = self._trainer.step
         self.metrics.write(step, values)
         for name, batch in self._trainer.last.items():
-            self.metrics.histogram(step, f"{name}_values", batch)
+            if batch.numel():
+                self.metrics.histogram(step, f"{name}_values", batch)
         if self._on_log is not None:
             self._on_log(step, values)
 

@@ -17,9 +17,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from qtopt_learner.replay import Replay
+from qtopt_learner.train_config import TrainConfig
 from qtopt_learner.trainer import Trainer
-from qtopt_policy.config import to_mapping
-from qtopt_policy.errors import CheckpointError
+from qtopt_policy.config import from_mapping, to_mapping
+from qtopt_policy.errors import CheckpointError, ConfigError
 
 SUFFIX = ".state.safetensors"
 KEPT = 2
@@ -126,6 +127,11 @@ def below(tensors: Tensors, prefix: str) -> Tensors:
 
 def _check_config(path: Path, saved: dict[str, Any], trainer: Trainer) -> None:
     present = to_mapping(trainer.config)
+    try:
+        # A parameter that did not exist yet had what is now its default.
+        saved = to_mapping(from_mapping(saved, TrainConfig, str(path)))
+    except ConfigError as error:
+        raise CheckpointError(f"{path}: of another version: {error}") from error
     for key in sorted((saved.keys() | present.keys()) - set(FREE)):
         if saved.get(key) != present.get(key):
             raise CheckpointError(

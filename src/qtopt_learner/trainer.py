@@ -19,6 +19,8 @@ from qtopt_learner.train_config import OptimiserConfig, TrainConfig
 from qtopt_policy.networks.base import QNetwork
 
 INPUTS = ("image", "vectors", "geometry", "action")
+# What a batch holds of a row: the inputs of the network, and V of the state that it leads to (0 at an end).
+DRAWN = (*INPUTS, "value")
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +61,7 @@ class Trainer:
         targets: target 1 acts, both make labels.
         step: gradient steps made.
         labels_made: labels made.
-        last: Q and label of each transition of the last batch.
+        last: Q and label of each transition of the last batch, and V of those that do not end an episode.
     """
 
     def __init__(
@@ -124,10 +126,10 @@ class Trainer:
             if not wanted.cached:
                 self._labeller.label(replay, index, self.step, self.rng)
                 self.labels_made += len(index)
-            parts.append(replay.gather(index, INPUTS))
+            parts.append(replay.gather(index, DRAWN))
             labels.append(self._labeller.targets_of(replay, index))
             ages.append(self.step - replay.get("value_step", index))
-        rows = {name: np.concatenate([part[name] for part in parts]) for name in INPUTS}
+        rows = {name: np.concatenate([part[name] for part in parts]) for name in DRAWN}
         return rows, np.concatenate(labels), np.concatenate(ages)
 
     def _descend(self, rows: Rows, labels: Tensor) -> dict[str, Tensor]:
@@ -143,10 +145,12 @@ class Trainer:
         self._schedule()
         self.optimiser.step()
         q = logits.detach().sigmoid()
-        self.last = {"q": q, "label": bounded}
+        values = torch.from_numpy(rows["value"])
+        self.last = {"q": q, "v": values[values > 0.0], "label": bounded}
         return {
             "loss": loss.detach(),
             "q": q.mean(),
+            "v": values.sum() / (values > 0.0).sum().clamp(min=1),
             "label": bounded.mean(),
             "td_error": (q - bounded).abs().mean(),
             "labels_clipped": (labels != bounded).float().mean(),

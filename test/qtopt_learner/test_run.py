@@ -1,15 +1,19 @@
+import json
 import multiprocessing
 import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from qtopt_learner.metrics import CSV_FILE, read_metrics
 from qtopt_learner.replay import Replay
@@ -175,6 +179,31 @@ def test_another_configuration_is_refused_by_the_name_of_what_differs(tmp_path: 
     other = Trainer(table, replace(CONFIG, batch=33), experience(), 0.9)
     with pytest.raises(CheckpointError, match="'batch' was 32, this run has 33"):
         load_state(path, other)
+
+
+def change_saved_config(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        scalars = json.loads(file.metadata()["state"])
+    change(scalars["config"])
+    save_file(tensors, path, metadata={"state": json.dumps(scalars)})
+
+
+def test_a_state_from_before_a_parameter_existed_counts_as_its_default(tmp_path: Path) -> None:
+    path = save_state(tmp_path, make_trainer())
+    change_saved_config(path, lambda config: config["labels"].pop("n_step"))
+    load_state(path, make_trainer())
+    labels = replace(CONFIG.labels, n_step=3)
+    other = Trainer(lambda: table(normalise=True), replace(CONFIG, labels=labels), experience(), 0.9)
+    with pytest.raises(CheckpointError, match="'labels' was"):
+        load_state(path, other)
+
+
+def test_a_state_with_a_parameter_that_is_not_known_is_refused(tmp_path: Path) -> None:
+    path = save_state(tmp_path, make_trainer())
+    change_saved_config(path, lambda config: config.update(magic=1))
+    with pytest.raises(CheckpointError, match="magic"):
+        load_state(path, make_trainer())
 
 
 def test_a_longer_run_may_go_on(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from qtopt_collector.report.chart import Panel, chart
 
 F64 = NDArray[np.float64]
-SUCCESS = "success/"
+# success/<policy> of the run's own episodes, success_<split>/<policy> of evaluations.
+SUCCESS = "success"
 # Points of a curve at most; more are averaged, since a chart has fewer pixels.
 POINTS = 400
 
@@ -83,7 +84,7 @@ def collect(rows: Iterable[Mapping[str, str]]) -> dict[str, Series]:
     found: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
         found.setdefault(row["name"], []).append((float(row["step"]), float(row["value"])))
-    tables = {name: np.array(pairs) for name, pairs in found.items()}
+    tables = {name: np.array(sorted(pairs, key=lambda pair: pair[0])) for name, pairs in found.items()}
     return {name: Series(table[:, 0], table[:, 1]) for name, table in tables.items()}
 
 
@@ -112,11 +113,14 @@ def _success(series: Mapping[str, Series], end: float) -> str:
     if not names:
         return ""
     charts = [
-        f"<p><b>{escape(name.removeprefix(SUCCESS))}</b></p>"
+        f"<p><b>{escape(name.removeprefix('success/'))}</b></p>"
         + _chart([_panel(Curve(name, "success", "success", 1.0), series[name], dots=True)], end)
         for name in names
     ]
-    text = "Share of the run's own episodes that held an object at their end, by policy, as they came in."
+    text = (
+        "Share of the run's own episodes that held an object at their end, by policy, as they came in; "
+        "success_test and success_train are from evaluations."
+    )
     return f"<h2>Success</h2><p>{text}</p>{''.join(charts)}"
 
 

@@ -94,7 +94,7 @@ def test_a_run_without_episodes_of_its_own_has_a_page_too(folder: Path) -> None:
 
 def test_markup_in_names_is_escaped(folder: Path) -> None:
     run = replace(read_run(folder, 0), config={"out": "<script>alert(1)</script>"})
-    run = replace(run, series={"success/<i>x</i>": Series(np.array([1.0]), np.array([0.5]))})
+    run = replace(run, series={"success/<i>x</i>": Series(np.ones(1), np.ones(1))})
     html = page(run)
     assert "<script" not in html
     assert "<i>" not in html
@@ -142,7 +142,7 @@ def test_shards_are_spread_evenly_with_both_ends() -> None:
 
 def test_thinning_keeps_the_mean() -> None:
     rng = np.random.default_rng(0)
-    full = Series(np.arange(1200.0), rng.normal(size=1200))
+    full = Series(np.arange(1200.0), np.asarray(rng.normal(size=1200), dtype=np.float64))
     thinned = thin(full, 400)
     assert len(thinned.step) == 400
     assert thinned.value.mean() == pytest.approx(full.value.mean())
