@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from qtopt_collector.switching import AUTO
+from qtopt_collector.switching import AUTO, TURNS
 from qtopt_policy.errors import ConfigError, UnknownNameError
 from qtopt_policy.share import PACKAGE
 
@@ -72,7 +72,7 @@ class SystemOptions:
         default="scripted",
         metadata=_about(
             "policy that picks the moves: random, scripted, cem, ...; auto: scripted and, every fifth "
-            "episode, cem, until cem is better"
+            "episode, cem, until cem is better; turns: cem and scripted take turns"
         ),
     )
     checkpoint: Path | None = field(default=None, metadata=_about("weights, for the policies that need them"))
@@ -171,7 +171,7 @@ def _simulator(options: SystemOptions, consumers: tuple[str, ...]) -> NodeSpec:
 def _policy(options: SystemOptions) -> NodeSpec:
     parameters: dict[str, Parameter] = {
         **_seeing(options),
-        "policy.name": "scripted" if options.policy == AUTO else options.policy,
+        "policy.name": "scripted" if options.policy in (AUTO, TURNS) else options.policy,
         "policy.epsilon": float(options.epsilon),
         "checkpoint": _text(options.checkpoint),
         "allow_untrained": options.allow_untrained,

@@ -72,7 +72,7 @@ class CollectorNode(BaseNode):
         camera: active camera (its images are compared before and after a drop).
         bags: folder of the bags. prefix: of the episodes' names.
         episodes, seed, split, deadline, min_effort, benchmark, reset: see CollectorConfig.
-        policy: name of a policy, or `auto` (switching.py). epsilon: share of random actions.
+        policy: name of a policy, or `auto` or `turns` (switching.py). epsilon: share of random actions.
         checkpoint: file of the learned policy's weights, "" for none.
         watched: nodes without whose heartbeat nothing goes on (sim_node is added with reset=sim).
         heartbeat_timeout: silence after which such a node counts as dead [s].

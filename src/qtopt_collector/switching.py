@@ -3,6 +3,7 @@
 Under the plan `auto` every fifth episode runs the learned policy. It takes over when the lower end of its
 95 % Wilson interval over its last 100 judged episodes exceeds the scripted policy's rate over its own, and
 hands back if it falls below again. (QT-Opt switched by hand at about 50 %; 1806.10293, section 5.)
+Under the plan `turns` the two take turns, the learned policy first, to be seen side by side.
 """
 
 from collections import deque
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from qtopt_policy.errors import ConfigError
 from qtopt_policy.statistics import wilson_interval
 
-AUTO = "auto"
+AUTO, TURNS = "auto", "turns"
 SCRIPTED, LEARNED = "scripted", "cem"
 WINDOW = 100
 EVERY = 5
@@ -30,16 +31,16 @@ class PolicyPlan:
     """Assigns policies to episodes and learns from their outcomes.
 
     Args:
-        plan: `auto`, or the name of the policy that runs every episode.
-        epsilon: share of random actions; under `auto` only in the learned policy's episodes.
+        plan: `auto`, `turns`, or the name of the policy that runs every episode.
+        epsilon: share of random actions; under both plans only in the learned policy's episodes.
         checkpoint: whether there are weights to run.
 
     Raises:
-        ConfigError: `auto` or the learned policy without weights, or epsilon is not in [0, 1].
+        ConfigError: a plan with the learned policy without weights, or epsilon is not in [0, 1].
     """
 
     def __init__(self, plan: str, epsilon: float, checkpoint: bool) -> None:
-        if plan in (AUTO, LEARNED) and not checkpoint:
+        if plan in (AUTO, TURNS, LEARNED) and not checkpoint:
             raise ConfigError(f"policy '{plan}' needs a checkpoint: set the parameter `checkpoint`")
         if not 0.0 <= epsilon <= 1.0:
             raise ConfigError(f"epsilon {epsilon}: must be in [0, 1]")
@@ -70,8 +71,12 @@ class PolicyPlan:
     def next(self) -> Assignment:
         """Return who runs the next episode."""
         self._assigned += 1
-        if self._plan != AUTO:
+        if self._plan not in (AUTO, TURNS):
             return Assignment(self._plan, self._epsilon)
-        if self.learned_leads or self._assigned % EVERY == 0:
+        if self._plan == TURNS:
+            learned = self._assigned % 2 == 1
+        else:
+            learned = self.learned_leads or self._assigned % EVERY == 0
+        if learned:
             return Assignment(LEARNED, self._epsilon)
         return Assignment(SCRIPTED, 0.0)

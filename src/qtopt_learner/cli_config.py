@@ -20,13 +20,15 @@ class DemoConfig:
     """Watch the whole graph grasp: simulator, guard, servo, policy, collector; then a table and a report."""
 
     episodes: int = 10
-    """Episodes in all; every fifth one is run by a network that nobody has trained."""
+    """Episodes in all; the learned policy and the scripted one take turns."""
+    checkpoint: OptionalPath = None
+    """Weights of the learned policy. (default: those that ship for the camera)"""
     out: OptionalPath = None
     """Folder for bags, logs and the report. (default: out/demo-<date and time>)"""
     seed: OptionalInt = None
     """Seed of the first scene; each further episode adds one. (default: the first not kept for evaluation)"""
-    split: Literal["train", "test"] = "train"
-    """Scenes to grasp in."""
+    split: Literal["train", "test"] = "test"
+    """Scenes to grasp in: families of objects, those trained on or those kept for testing."""
     real_time_factor: float = 4.0
     """Simulated seconds per second on the wall, at most."""
     camera: Literal["wrist", "shoulder"] = "wrist"
@@ -49,9 +51,10 @@ class CollectConfig:
     bags: Path = Path("bags")
     """Folder of the bags, one folder per episode below it."""
     policy: str = "scripted"
-    """random, scripted, scripted_exact, cem; auto: scripted, and cem every fifth time until it is better."""
+    """random, scripted, scripted_exact, cem; auto: scripted, and cem every fifth time until it is better;
+    turns: cem and scripted take turns."""
     checkpoint: OptionalPath = None
-    """Weights for cem."""
+    """Weights for cem. (default: those that ship for the camera)"""
     allow_untrained: Annotated[bool, conf.FlagCreatePairsOff] = False
     """Let weights drive that no training has touched."""
     epsilon: float = 0.0
@@ -97,7 +100,7 @@ class EvaluateConfig:
     workers: int = 0
     """Worker processes; 0 takes one per core. The numbers do not depend on it."""
     checkpoint: OptionalPath = None
-    """Weights for cem."""
+    """Weights for cem. (default: those that ship for the camera)"""
     allow_untrained: Annotated[bool, conf.FlagCreatePairsOff] = False
     """Let weights drive that no training has touched."""
     epsilon: float = 0.0
@@ -226,6 +229,34 @@ class DoctorConfig:
 
     def __post_init__(self) -> None:
         _positive("seconds", self.seconds)
+
+
+@dataclass(frozen=True)
+class CalibrateConfig:
+    """Check and solve where a camera sits on the robot, from pictures of a ChArUco board."""
+
+    folder: Annotated[OptionalPath, conf.Positional] = None
+    """Folder with the pictures, camera_info.yaml and poses.csv or poses.json."""
+    robot: Path = Path("config/robots/sim.yaml")
+    """Robot file whose pose of the camera is checked."""
+    camera: str = "wrist"
+    """Camera of the robot file."""
+    columns: int = 7
+    """Squares of the board along its x."""
+    rows: int = 5
+    """Squares of the board along its y."""
+    square: float = 0.035
+    """Edge of a square as printed [m]."""
+    marker: float = 0.026
+    """Edge of a marker as printed [m]."""
+    dictionary: str = "DICT_5X5_100"
+    """Dictionary of the markers, as OpenCV names it."""
+    draw_board: OptionalPath = None
+    """Write the board as a PNG file to print, and stop."""
+
+    def __post_init__(self) -> None:
+        if (self.folder is None) == (self.draw_board is None):
+            raise ConfigError("give the folder of a recording, or --draw-board and a file")
 
 
 def _positive(name: str, value: float) -> None:

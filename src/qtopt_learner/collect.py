@@ -13,6 +13,7 @@ from qtopt_learner.bag_watch import ClosedBag
 from qtopt_learner.cli_config import CollectConfig
 from qtopt_learner.evaluate_results import end_lines, score_table
 from qtopt_learner.graph_run import GraphProgress, run_graph
+from qtopt_learner.shipped import weights_for
 
 
 def run(config: CollectConfig) -> int:
@@ -59,7 +60,7 @@ def system_options(config: CollectConfig) -> SystemOptions:
         mdp=config.mdp,
         camera=config.camera,
         policy=config.policy,
-        checkpoint=config.checkpoint,
+        checkpoint=weights_for(config.policy, config.checkpoint, config.camera),
         allow_untrained=config.allow_untrained,
         epsilon=config.epsilon,
         bags=config.bags,

@@ -9,17 +9,21 @@ from grasp_bringup.run import NodeDiedError
 from grasp_bringup.sim.benchmark import load_benchmark
 from grasp_bringup.system import SystemOptions
 from qtopt_collector.report.source import Report, write_report
-from qtopt_collector.switching import EVERY
+from qtopt_collector.switching import AUTO, EVERY, TURNS
 from qtopt_learner.bag_watch import ClosedBag
 from qtopt_learner.cli_config import DemoConfig
 from qtopt_learner.collect import next_seed, now
 from qtopt_learner.demo_tables import bag_line, policy_table, speed_line, topic_table
 from qtopt_learner.graph_run import GraphProgress, run_graph
+from qtopt_learner.shipped import shipped_policy
 from qtopt_learner.untrained import save_untrained
 
+TRAINED = (
+    "The learned policy {weights} (cem) and the scripted one take turns, on objects of the {split} families."
+)
 UNTRAINED = (
-    "No trained checkpoint ships yet. The scripted policy runs most episodes; every {every}th one is run by "
-    "a network with random weights (cem), which nobody has trained and which is expected to fail."
+    "No trained checkpoint ships for the {camera} camera. The scripted policy runs most episodes; every "
+    "{every}th one is run by a network with random weights (cem), which nobody has trained and which is expected to fail."
 )
 
 
@@ -28,8 +32,7 @@ def run(config: DemoConfig) -> int:
     console = Console()
     out = (config.out or Path("out") / f"demo-{now()}").absolute()
     bags, logs, html = out / "bags", out / "logs", out / "report.html"
-    options = demo_options(config, out)
-    note = UNTRAINED.format(every=EVERY)
+    options, note = demo_options(config, out)
     console.print(f"[bold]qtopt demo[/]: {config.episodes} episodes over ROS 2, in simulation. {note}\n")
     collected: list[ClosedBag] = []
     status, trouble = grasp(config, options, logs, collected, console)
@@ -61,17 +64,22 @@ def grasp(
     return 0 if collected else 1, f"stopped after {config.deadline:.0f} s with {count}"
 
 
-def demo_options(config: DemoConfig, out: Path) -> SystemOptions:
-    """Return what is to run; writes the untrained checkpoint into `out`."""
+def demo_options(config: DemoConfig, out: Path) -> tuple[SystemOptions, str]:
+    """Return what is to run, and a sentence on it; without weights an untrained network goes into `out`."""
     benchmark = load_benchmark()
-    checkpoint = out / "untrained.safetensors"
-    save_untrained(checkpoint, benchmark.robot, benchmark.mdp, config.camera, seed=0)
     bags = out / "bags"
-    return SystemOptions(
+    checkpoint = config.checkpoint or shipped_policy(config.camera)
+    trained = checkpoint is not None
+    if checkpoint is None:
+        checkpoint = out / "untrained.safetensors"
+        save_untrained(checkpoint, benchmark.robot, benchmark.mdp, config.camera, seed=0)
+    weights = f"{checkpoint.parent.name}/{checkpoint.name}"
+    note = TRAINED.format(weights=weights, split=config.split)
+    options = SystemOptions(
         camera=config.camera,
-        policy="auto",
+        policy=TURNS if trained else AUTO,
         checkpoint=checkpoint,
-        allow_untrained=True,
+        allow_untrained=not trained,
         bags=bags,
         episodes=config.episodes,
         split=config.split,
@@ -79,6 +87,7 @@ def demo_options(config: DemoConfig, out: Path) -> SystemOptions:
         rtf=config.real_time_factor,
         benchmark=benchmark.digest,
     )
+    return options, note if trained else UNTRAINED.format(camera=config.camera, every=EVERY)
 
 
 def show(report: Report, console: Console) -> None:

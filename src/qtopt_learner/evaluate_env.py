@@ -9,6 +9,7 @@ from grasp_bringup.sim.oracle import OraclePolicy
 from qtopt_collector.report.score import EpisodeResult
 from qtopt_learner.cli_config import EvaluateConfig
 from qtopt_learner.evaluate_jobs import Job, Play
+from qtopt_learner.shipped import weights_for
 from qtopt_policy.config import load_config, to_mapping
 from qtopt_policy.errors import ConfigError
 from qtopt_policy.mdp import MdpConfig
@@ -79,7 +80,7 @@ def _make(name: str, env: GraspEnv, config: EvaluateConfig) -> Policy:
         name,
         env.mdp,
         env.robot,
-        checkpoint=config.checkpoint,
+        checkpoint=weights_for(name, config.checkpoint, config.camera),
         epsilon=config.epsilon,
         mount=env.robot.cameras[config.camera].mount,
         allow_untrained=config.allow_untrained,

@@ -11,6 +11,7 @@ from qtopt_learner.bag_watch import ClosedBag
 from qtopt_learner.cli_config import EvaluateConfig
 from qtopt_learner.evaluate_env import ORACLE, task_mdp
 from qtopt_learner.graph_run import run_graph
+from qtopt_learner.shipped import weights_for
 from qtopt_policy.config import load_config
 from qtopt_policy.errors import ConfigError
 from qtopt_policy.share import resolve
@@ -62,7 +63,7 @@ def graph_options(
         mdp=config.mdp or keys.mdp,
         camera=config.camera,
         policy=policy,
-        checkpoint=config.checkpoint,
+        checkpoint=weights_for(policy, config.checkpoint, config.camera),
         allow_untrained=config.allow_untrained,
         epsilon=config.epsilon,
         bags=bags,

@@ -1,6 +1,6 @@
 import pytest
 
-from qtopt_collector.switching import AUTO, EVERY, LEARNED, SCRIPTED, WINDOW, Assignment, PolicyPlan
+from qtopt_collector.switching import AUTO, EVERY, LEARNED, SCRIPTED, TURNS, WINDOW, Assignment, PolicyPlan
 from qtopt_policy.errors import ConfigError
 
 
@@ -16,6 +16,12 @@ def test_a_named_policy_runs_every_episode() -> None:
 def test_every_fifth_episode_runs_the_learned_policy() -> None:
     plan = PolicyPlan(AUTO, 0.1, checkpoint=True)
     assert names(plan, 10) == ([SCRIPTED] * (EVERY - 1) + [LEARNED]) * 2
+
+
+def test_they_take_turns() -> None:
+    plan = PolicyPlan(TURNS, 0.1, checkpoint=True)
+    plan.recall([(LEARNED, True)] * 50 + [(SCRIPTED, False)] * 50)
+    assert [plan.next() for _ in range(4)] == [Assignment(LEARNED, 0.1), Assignment(SCRIPTED, 0.0)] * 2
 
 
 def test_epsilon_is_for_the_learned_policy() -> None:

@@ -10,6 +10,7 @@ from grasp_bringup.sim.scene import load_scene_config
 from grasp_bringup.system import SystemOptions
 from qtopt_learner import cli, collect, demo, graph_run
 from qtopt_learner.cli_config import CollectConfig, DemoConfig
+from qtopt_learner.shipped import shipped_policy
 from qtopt_policy.checkpoint import load_checkpoint
 from support.episodes import write_sample
 
@@ -107,13 +108,35 @@ def test_demo_leaves_bags_report_and_numbers(
 def test_demo_says_that_the_network_is_untrained(
     graph: FakeGraph, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    demo.run(DemoConfig(episodes=1, out=tmp_path / "out"))
+    demo.run(DemoConfig(episodes=1, camera="shoulder", out=tmp_path / "out"))
     assert "nobody has trained" in " ".join(capsys.readouterr().out.split())
     assert "nobody has trained" in (tmp_path / "out" / "report.html").read_text()
     options = asked(graph)
     assert options.checkpoint is not None
     assert options.allow_untrained
     assert not load_checkpoint(options.checkpoint).info.trained
+
+
+def test_demo_lets_the_shipped_and_the_scripted_policy_take_turns_on_unseen_objects(
+    graph: FakeGraph, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    demo.run(DemoConfig(episodes=2, out=tmp_path / "out"))
+    assert "take turns, on objects of the test families" in " ".join(capsys.readouterr().out.split())
+    options = asked(graph)
+    assert (options.policy, options.split, options.allow_untrained) == ("turns", "test", False)
+    assert options.checkpoint == shipped_policy("wrist")
+
+
+def test_demo_takes_other_weights(graph: FakeGraph, tmp_path: Path) -> None:
+    demo.run(DemoConfig(episodes=1, checkpoint=Path("mine.safetensors"), out=tmp_path / "out"))
+    assert asked(graph).checkpoint == Path("mine.safetensors")
+
+
+def test_a_collection_takes_the_shipped_weights_where_it_needs_some(graph: FakeGraph) -> None:
+    collect.run(CollectConfig(episodes=1, policy="cem"))
+    assert asked(graph).checkpoint == shipped_policy("wrist")
+    collect.run(CollectConfig(episodes=1, policy="random", bags=Path("others")))
+    assert asked(graph).checkpoint is None
 
 
 def test_demo_with_a_dead_node_fails_and_shows_what_came_before(
