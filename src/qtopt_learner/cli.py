@@ -1,4 +1,4 @@
-"""The command line: `qtopt demo | collect | evaluate | bags | report | doctor`."""
+"""The command line: `qtopt demo | collect | evaluate | bags | report | doctor | calibrate`."""
 
 import sys
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ Command = (
     | Annotated[cli_config.EvaluateConfig, conf.subcommand("evaluate")]
     | Annotated[cli_config.Bags, conf.subcommand("bags")]
     | Annotated[cli_config.DoctorConfig, conf.subcommand("doctor")]
+    | Annotated[cli_config.CalibrateConfig, conf.subcommand("calibrate")]
     | Annotated[cli_config.ReportConfig, conf.subcommand("report")]
 )
 # Have a parser of their own, because their parameters can only be named by importing torch.
@@ -64,8 +65,23 @@ def _run(command: object) -> int:
         from qtopt_learner.report import command as report
 
         return report.run(command)
+    if isinstance(command, cli_config.CalibrateConfig):
+        return _calibrate(command)
     assert isinstance(command, cli_config.DoctorConfig)
     return _doctor(command)
+
+
+def _calibrate(config: cli_config.CalibrateConfig) -> int:
+    from grasp_bringup import calibrate
+    from grasp_bringup.charuco import Board
+
+    board = Board(config.columns, config.rows, config.square, config.marker, config.dictionary)
+    if config.folder is None:
+        assert config.draw_board is not None
+        calibrate.draw_board(board, config.draw_board)
+        return 0
+    options = calibrate.CalibrateOptions(config.folder, config.robot, config.camera, board)
+    return calibrate.run(options)
 
 
 def _doctor(config: cli_config.DoctorConfig) -> int:
