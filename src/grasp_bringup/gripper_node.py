@@ -22,8 +22,9 @@ CHECK_PERIOD = 0.02  # [s]
 class GripperNode(MotionNode):
     """Connects GripperCore with topics and with what drives the robot's gripper.
 
-    Parameters (ROS): `robot`, and `deadline`: time in which the fingers must rest, or an action must have a
-    result, after a command [s]; 0 takes the robot's own (driver.gripper_deadline).
+    Parameters (ROS):
+        deadline: time in which the fingers must rest, or an action must have a result, after a command [s]; 0
+            takes the robot's own (driver.gripper_deadline).
     """
 
     def __init__(self) -> None:

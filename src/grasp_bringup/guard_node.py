@@ -44,8 +44,8 @@ WISHES: tuple[tuple[Owner, str, str, str], ...] = (
 class GuardNode(MotionNode):
     """Connects Guard with topics, services and clocks.
 
-    Parameters (ROS): `owner` (none, policy, collector; set by the collector), `robot`, and the fields of
-    GuardConfig, which only a start can set.
+    Parameters (ROS), beside the fields of GuardConfig, which only a start can set:
+        owner: none, policy or collector; set by the collector.
     """
 
     def __init__(self) -> None:

@@ -41,14 +41,14 @@ class PolicyNode(EpisodeNode):
 
     Parameters (ROS), of the next episode, refused while one runs:
         episode.id: unique name of the episode.
-        policy.name, policy.epsilon: policy in the registry, share of random steps.
+        policy.name: of a policy in the registry.
+        policy.epsilon: share of random steps.
         checkpoint: file of the weights, "" for policies without.
         seed: of the policy's randomness.
         allow_untrained: let fresh weights drive (simulator only).
         allow_outside_envelope: use weights outside what they were trained on.
-    Parameters (ROS), set at the start:
+    Parameters (ROS), set at the start, beside those of EpisodeNode:
         hot_reload: take up a changed checkpoint between episodes; on a robot only better ones.
-        and those of EpisodeNode.
 
     Args:
         make: builds policies; tests bring their own.

@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+"""Write docs/reference.md: topics out of topics.py, parameters out of the nodes as they declare them.
+
+usage: tools/make_reference.py [--check]
+
+With --check nothing is written; the exit status is 1 if the file is not what would be written. The nodes are
+built, not started: they declare their parameters before they look at anything.
+"""
+
+import dataclasses
+import importlib
+import inspect
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import rclpy
+from rclpy.parameter import Parameter
+
+from qtopt_policy import topics
+
+ROOT = Path(__file__).resolve().parents[1]
+TARGET = ROOT / "docs" / "reference.md"
+NODES = {
+    "policy_node": "qtopt_policy.policy_node:PolicyNode",
+    "collector_node": "qtopt_collector.collector_node:CollectorNode",
+    "guard_node": "grasp_bringup.guard_node:GuardNode",
+    "servo_node": "grasp_bringup.servo_node:ServoNode",
+    "gripper_node": "grasp_bringup.gripper_node:GripperNode",
+    "sim_node": "grasp_bringup.sim.sim_node:SimNode",
+}
+OURS = ("qtopt_policy", "qtopt_collector", "grasp_bringup")
+HEAD = """# Topics and parameters
+
+Written by `tools/make_reference.py` out of the code; a test keeps it current. Names are relative: a namespace
+goes in front of them. Parameters that rclpy itself declares are left out.
+"""
+# Sections of a Google style docstring that describe names.
+SECTIONS = ("Parameters (ROS)", "Attributes", "Args")
+ENTRY = re.compile(r"([a-z_.]+(?:, [a-z_.]+)*): (.+)")
+CONSTANT = re.compile(r'^[A-Z_]+ = "([^"]+)"\s+# (.+)$')
+
+
+def main(arguments: list[str]) -> int:
+    """Write the reference, or compare it; return the exit status."""
+    text = "\n".join([HEAD, *topic_section(), *node_sections()]) + "\n"
+    if arguments == ["--check"]:
+        if not TARGET.is_file() or TARGET.read_text() != text:
+            sys.stderr.write("docs/reference.md is not current: run tools/make_reference.py\n")
+            return 1
+        return 0
+    TARGET.write_text(text)
+    return 0
+
+
+def topic_section() -> list[str]:
+    """Return the table of all topics and services, grouped as in topics.py."""
+    lines, group = ["## Topics and services", ""], ""
+    source = Path(inspect.getsourcefile(topics) or "").read_text().splitlines()
+    for line in source:
+        found = CONSTANT.match(line)
+        if line.startswith("# ") and not line.startswith("# Keys"):
+            group = line[2:]
+        elif found and "/" in found[2].split(":")[0] and found[1] != "owner":
+            if group:
+                lines += ["", f"**{group}**", "", "| name | type and meaning |", "| --- | --- |"]
+                group = ""
+            name = f"{found[1]}/<node>" if found[1] == topics.HEARTBEAT else found[1]
+            lines.append(f"| `{name}` | {escaped(found[2])} |")
+    return lines
+
+
+def node_sections() -> list[str]:
+    """Return a table of parameters for each node."""
+    rclpy.init(args=["--ros-args", "--disable-stdout-logs", "-p", "autostart:=false"])
+    lines: list[str] = []
+    for name, place in NODES.items():
+        module, kind = place.split(":")
+        cls = getattr(importlib.import_module(module), kind)
+        node = cls()
+        lines += ["", f"## {name}", "", "| parameter | default | meaning |", "| --- | --- | --- |"]
+        about = descriptions(cls)
+        for parameter in sorted(own_parameters(node), key=lambda found: str(found.name)):
+            meaning = escaped(about.get(parameter.name, ""))
+            lines.append(f"| `{parameter.name}` | {shown(parameter)} | {meaning} |")
+        node.destroy_node()
+    rclpy.shutdown()
+    return lines
+
+
+def own_parameters(node: Any) -> list[Parameter]:
+    """Return the parameters that the project's classes declare, with the values that they have."""
+    left_out = ("qos_overrides", "use_sim_time", "start_type_description_service", "autostart")
+    names = [name for name in node._parameters if not name.startswith(left_out)]
+    return [node.get_parameter(name) for name in names]
+
+
+def escaped(text: str) -> str:
+    """Return a text as a cell of a Markdown table."""
+    return text.replace("|", "\\|").replace("<", "&lt;")
+
+
+def shown(parameter: Parameter) -> str:
+    """Return a default as YAML would have it."""
+    value = parameter.value
+    return f"`{value}`" if value not in ("", [""], None) else "-"
+
+
+def descriptions(cls: type) -> dict[str, str]:
+    """Return what docstrings say: of the class, of those it is made from, of the dataclasses it reads."""
+    bases = [base for base in reversed(cls.__mro__) if base.__module__.split(".")[0] in OURS]
+    modules = [vars(sys.modules[base.__module__]) for base in bases]
+    read = [value for module in modules for value in module.values() if dataclasses.is_dataclass(value)]
+    found: dict[str, str] = {}
+    for source in (*read, *bases):
+        told = entries(inspect.getdoc(source) or "")
+        found |= {name: text for name, text in told.items() if not text.startswith("see ")}
+    return found
+
+
+def entries(text: str) -> dict[str, str]:
+    """Return name and description of everything that a docstring's sections describe."""
+    found: dict[str, str] = {}
+    inside, names = False, list[str]()
+    for line in text.splitlines():
+        if line and not line.startswith(" "):
+            inside, names = line.split(":")[0].split(",")[0].strip() in SECTIONS, []
+        elif inside and line.strip():
+            # `robot, mdp: paths. camera: the active one.` may stand in one line.
+            for part in re.split(r"(?<=\.) (?=[a-z_]+: )", line.strip()):
+                match = ENTRY.match(part)
+                if match:
+                    names = match[1].split(", ")
+                    found |= dict.fromkeys(names, match[2])
+                else:
+                    found |= {name: f"{found[name]} {part}" for name in names}
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
