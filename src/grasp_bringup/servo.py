@@ -7,7 +7,7 @@ speed limit, whatever targets come in, cannot overshoot, and rests `settling_tim
 No ROS: GraspEnv and servo_node run this same code.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -55,6 +55,12 @@ class ServoConfig:
         for name in ("acceleration_time", "jerk_time", "max_acceleration"):
             if not getattr(self, name) > 0.0:
                 raise ConfigError(f"{name} {getattr(self, name)}: must be above 0")
+
+    def capped(self, acceleration: float | None) -> "ServoConfig":
+        """Return this with at most `acceleration` [rad/s2], the driver's limit; None sets none."""
+        if acceleration is None or acceleration >= self.max_acceleration:
+            return self
+        return replace(self, max_acceleration=acceleration)
 
 
 @dataclass(frozen=True, eq=False)

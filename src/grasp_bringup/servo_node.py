@@ -46,7 +46,8 @@ class ServoNode(MotionNode):
     def setup(self) -> None:
         """Build the servo and connect it."""
         robot = self.robot()
-        core = ServoCore(kinematics_of(robot), robot.limits, PERIOD, self.read_config(ServoConfig))
+        config = self.read_config(ServoConfig).capped(robot.driver.max_joint_acceleration)
+        core = ServoCore(kinematics_of(robot), robot.limits, PERIOD, config)
         self._loop = ServoLoop(core, self.read_config(LoopConfig))
         self._joints = robot.arm_joints
         self._base_frame = robot.base_frame
