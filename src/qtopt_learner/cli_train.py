@@ -11,12 +11,22 @@ import tyro
 from tyro import conf
 
 from qtopt_learner.collect_sim import CollectSimConfig, collect_sim
+from qtopt_learner.envs.env_config import EnvRunConfig
+from qtopt_learner.envs.train_env import NEWEST, train_env
 from qtopt_learner.run_config import RunConfig
 from qtopt_learner.train import train
 from qtopt_policy.errors import QtoptError
 
+TRAIN = (
+    "Train to grasp, from bags, stores and own episodes. For any Gymnasium environment: "
+    "`qtopt train --env ID --help`."
+)
 Command = (
-    Annotated[RunConfig, conf.subcommand("train", description="Train from bags, stores and own episodes.")]
+    Annotated[RunConfig, conf.subcommand("train", description=TRAIN)]
+    | Annotated[
+        EnvRunConfig,
+        conf.subcommand("train-env", description="Train on any Gymnasium environment: qtopt train --env ID"),
+    ]
     | Annotated[
         CollectSimConfig,
         conf.subcommand("collect-sim", description="Fill an episode store from GraspEnv, without ROS."),
@@ -26,10 +36,16 @@ Command = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; return the exit status: 0 done, 2 an error of ours, 130 Ctrl-C."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["train"] and any(word.split("=")[0] == "--env" for word in words):
+        words[0] = "train-env"
     try:
-        command = tyro.cli(Command, prog="qtopt", args=arguments)
+        command = tyro.cli(Command, prog="qtopt", args=words)
         if isinstance(command, RunConfig):
             print(f"weights: {train(command)}")
+        elif isinstance(command, EnvRunConfig):
+            train_env(command)
+            print(f"weights: {command.out / 'weights' / NEWEST}")
         else:
             collect_sim(command)
         return 0

@@ -34,7 +34,7 @@ class Task:
         """Return a network with fresh weights."""
         train = self._config.train
         specs = self.mdp.action_spec(), self.mdp.observation_spec()
-        return make_network(train.network, *specs, train.network_config)
+        return make_network(train.network, *specs, train.network_parameters)
 
     def replay(self, name: str) -> Replay:
         """Open one of REPLAYS."""

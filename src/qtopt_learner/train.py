@@ -1,12 +1,14 @@
 """Training in simulation or from bags, with a progress bar: offline data, actors beside the learner."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from qtopt_learner.learner import NEWEST, Learner
-from qtopt_learner.run import Run
+from qtopt_learner.run import LogHook, Run
 from qtopt_learner.run_config import RunConfig
 from qtopt_learner.trainer import Trainer
 
@@ -33,20 +35,22 @@ def train(config: RunConfig, console: Console | None = None) -> Path:
     def on_step(trainer: Trainer) -> None:
         learner.on_step(trainer, run)
 
-    with Progress(*COLUMNS, console=console) as progress:
-        task = progress.add_task("training", total=config.train.steps, numbers="")
-
-        def on_log(step: int, values: dict[str, float]) -> None:
-            progress.update(task, completed=step, numbers=_line(values))
-
+    with training_progress(console, config.train.steps) as on_log:
         run = Run(config.out, learner.trainer, on_step, learner.on_checkpoint, on_log)
-        progress.update(task, completed=learner.trainer.step)
         try:
             learner.start()
             run.go()
         finally:
             learner.stop()
     return config.out / "weights" / NEWEST
+
+
+@contextmanager
+def training_progress(console: Console, steps: int) -> Iterator[LogHook]:
+    """Show how far a run of `steps` gradient steps is; yields what Run is to call with its numbers."""
+    with Progress(*COLUMNS, console=console) as progress:
+        task = progress.add_task("training", total=steps, numbers="")
+        yield lambda step, values: progress.update(task, completed=step, numbers=_line(values))
 
 
 def _line(values: dict[str, float]) -> str:

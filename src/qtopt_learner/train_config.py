@@ -9,6 +9,7 @@ from qtopt_learner.losses import LossName
 from qtopt_learner.mixture import MixConfig
 from qtopt_learner.targets import TargetConfig
 from qtopt_policy.errors import ConfigError
+from qtopt_policy.networks.risk import RiskConfig, RiskName
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,32 @@ class OptimiserConfig:
 
 
 @dataclass(frozen=True)
+class QuantileConfig:
+    """Quantiles of the return in place of its mean (Q2-Opt, 1910.02787).
+
+    Attributes:
+        count: of quantiles; Q2-Opt's has 100.
+        risk: what the search maximises, see networks/risk.py.
+        parameter: of the risk.
+        kappa: errors above it count linearly; Q2-Opt's is 0.002.
+    """
+
+    count: int = 32
+    risk: RiskName = "neutral"
+    parameter: float = 0.0
+    kappa: float = 0.002
+
+    def __post_init__(self) -> None:
+        if self.count < 1 or not self.kappa > 0.0:
+            raise ConfigError(f"quantile count {self.count}, kappa {self.kappa}: must be above 0")
+        RiskConfig(self.count, self.risk, self.parameter)
+
+    def of_network(self) -> dict[str, object]:
+        """Return the parameters of a network that gives them."""
+        return {"quantiles": self.count, "risk": self.risk, "risk_parameter": self.parameter}
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """One training run.
 
@@ -47,13 +74,16 @@ class TrainConfig:
         batch: transitions per step.
         network: name in networks.registry.
         network_config: parameters of the network.
-        loss: `cross_entropy` (the paper's) or `huber`.
+        loss: `cross_entropy` (the paper's), `huber`, or `quantile` (Q2-Opt).
+        quantile: of the loss `quantile`, and the risk that is searched.
         optimiser, targets, labels, mix, augment: see there.
         first_labels: labels made before the first gradient step.
         replay_gb: cap of each replay, offline and online [GB].
         log_every, checkpoint_every: gradient steps between.
         threads: of torch on the CPU; 0 leaves torch's own choice.
         device: `cpu`, `cuda`, `cuda:1`.
+        amp: gradient steps in bfloat16 where that is safe; labels stay in float32.
+        compile: have torch compile the gradient step's network.
         deterministic: resumes to the bit (one process, fixed threads, frozen data).
         seed: of weights, batches, labels and augmentation.
     """
@@ -63,6 +93,7 @@ class TrainConfig:
     network: str = "compact"
     network_config: dict[str, int] = field(default_factory=dict)
     loss: LossName = "cross_entropy"
+    quantile: QuantileConfig = field(default_factory=QuantileConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     targets: TargetConfig = field(default_factory=TargetConfig)
     labels: LabelConfig = field(default_factory=LabelConfig)
@@ -74,6 +105,8 @@ class TrainConfig:
     checkpoint_every: int = 1000
     threads: int = 2
     device: str = "cpu"
+    amp: bool = False
+    compile: bool = False
     deterministic: bool = False
     seed: int = 0
 
@@ -83,3 +116,13 @@ class TrainConfig:
                 raise ConfigError(f"{name} {getattr(self, name)}: must be at least 1")
         if self.threads < 0 or (self.deterministic and self.threads == 0):
             raise ConfigError(f"threads {self.threads}: deterministic training needs a fixed number")
+        if self.loss == "quantile" and (self.labels.cached or self.labels.kind != "bellman"):
+            raise ConfigError(
+                f"loss quantile with labels of kind {self.labels.kind}, fresh {self.labels.fresh}: its are "
+                "distributions, made for each batch: set labels.kind to bellman and labels.fresh"
+            )
+
+    @property
+    def network_parameters(self) -> dict[str, object]:
+        """Parameters of the network, with what the loss needs of it."""
+        return dict(self.network_config) | (self.quantile.of_network() if self.loss == "quantile" else {})

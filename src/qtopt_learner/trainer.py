@@ -9,8 +9,9 @@ from torch import Tensor
 
 from qtopt_learner.augment import augment
 from qtopt_learner.labels import Floats, Labeller
-from qtopt_learner.losses import make_loss
 from qtopt_learner.mixture import draw, split
+from qtopt_learner.objective import make_objective
+from qtopt_learner.quantile_labels import QuantileLabeller
 from qtopt_learner.replay import Index, Replay
 from qtopt_learner.rows import Rows, observation_batch
 from qtopt_learner.sweep import Sweep
@@ -84,8 +85,12 @@ class Trainer:
         self.labels_made = 0
         self.labels_due = 0.0
         self.last: dict[str, Tensor] = {}
-        self._loss = make_loss(config.loss)
+        self._objective = make_objective(self.network, config)
         self._labeller = Labeller(self.targets, config.labels, discount, self.device)
+        self._distributions: QuantileLabeller | None = None
+        if config.loss == "quantile":
+            count = config.quantile.count
+            self._distributions = QuantileLabeller(self.targets, config.labels, discount, self.device, count)
 
     def start(self) -> None:
         """Make the labels that the first batches draw from, where they are not there already."""
@@ -123,28 +128,36 @@ class Trainer:
             index = draw(
                 replay, counts[name], oldest if wanted.cached else None, self.rng, wanted.kind == "outcome"
             )
-            if not wanted.cached:
-                self._labeller.label(replay, index, self.step, self.rng)
-                self.labels_made += len(index)
+            labels.append(self._label(replay, index))
             parts.append(replay.gather(index, DRAWN))
-            labels.append(self._labeller.targets_of(replay, index))
             ages.append(self.step - replay.get("value_step", index))
         rows = {name: np.concatenate([part[name] for part in parts]) for name in DRAWN}
         return rows, np.concatenate(labels), np.concatenate(ages)
+
+    def _label(self, replay: Replay, index: Index) -> Floats:
+        """Return the labels of a batch, made now or taken from the cache."""
+        if not self.config.labels.cached:
+            self.labels_made += len(index)
+        if self._distributions is not None:
+            return self._distributions.label(replay, index, self.step, self.rng)
+        if not self.config.labels.cached:
+            self._labeller.label(replay, index, self.step, self.rng)
+        return self._labeller.targets_of(replay, index)
 
     def _descend(self, rows: Rows, labels: Tensor) -> dict[str, Tensor]:
         batch = observation_batch(rows).to(self.device)
         actions = torch.from_numpy(rows["action"]).to(self.device)
         batch, actions = augment(batch, actions, self.config.augment, self.generator)
         bounded = labels.clamp(0.0, 1.0)
-        logits = self.network(batch, actions.unsqueeze(1)).squeeze(1)
-        loss = self._loss(logits, bounded).mean()
+        losses, q = self._objective(batch, actions, bounded)
+        loss = losses.mean()
         self.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.optimiser.gradient_norm)
         self._schedule()
         self.optimiser.step()
-        q = logits.detach().sigmoid()
+        clipped = (labels != bounded).float().mean()
+        bounded = bounded if bounded.dim() == 1 else bounded.mean(dim=1)
         values = torch.from_numpy(rows["value"])
         self.last = {"q": q, "v": values[values > 0.0], "label": bounded}
         return {
@@ -153,7 +166,7 @@ class Trainer:
             "v": values.sum() / (values > 0.0).sum().clamp(min=1),
             "label": bounded.mean(),
             "td_error": (q - bounded).abs().mean(),
-            "labels_clipped": (labels != bounded).float().mean(),
+            "labels_clipped": clipped,
             "gradient_norm": norm,
         }
 

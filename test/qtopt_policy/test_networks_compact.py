@@ -208,3 +208,20 @@ def test_config_builds_the_same_network() -> None:
 def test_an_unknown_parameter_lists_the_valid_ones() -> None:
     with pytest.raises(UnknownKeyError, match=r"unknown key 'depth'\. Valid keys: channels, hidden"):
         Compact.build(MDP.action_spec(), MDP.observation_spec(), {"depth": 3})
+
+
+def test_quantiles_take_the_place_of_q_and_their_measure_that_of_the_logit() -> None:
+    config: dict[str, object] = {"quantiles": 8, "risk": "cvar", "risk_parameter": 0.5}
+    network = Compact.build(MDP.action_spec(), MDP.observation_spec(), config)
+    batch, actions = batch_of(3), actions_for(3, 2)
+    quantiles = network.raw_quantiles(network.trunk(batch), batch, actions)
+    assert quantiles.shape == (3, 2, 8)
+    worst = quantiles.sort(dim=-1).values[..., :4].mean(dim=-1)
+    torch.testing.assert_close(network(batch, actions).sigmoid(), worst, atol=1e-3, rtol=0)
+    assert network.config().items() >= config.items()
+
+
+def test_a_network_of_q_is_described_as_before_there_were_quantiles() -> None:
+    assert set(make().config()) == {"width", "channels", "hidden", "hidden2"}
+    with pytest.raises(ConfigError, match="gives Q, not quantiles"):
+        make().raw_quantiles(make().trunk(batch_of(1)), batch_of(1), actions_for(1, 1))

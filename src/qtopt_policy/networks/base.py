@@ -70,6 +70,14 @@ class QNetwork(nn.Module, ABC):
             Logits, shape (B, N).
         """
 
+    def raw_quantiles(self, features: Features, batch: ObservationBatch, actions: Tensor) -> Tensor:
+        """Return N actions' quantiles of the return in (0, 1), not sorted, shape (B, N, quantiles).
+
+        Raises:
+            ConfigError: the network gives Q only.
+        """
+        raise ConfigError(f"{type(self).__name__} gives Q, not quantiles: set its parameter 'quantiles'")
+
     def forward(self, batch: ObservationBatch, actions: Tensor) -> Tensor:
         """Return the logits of N actions per observation, shape (B, N)."""
         return self.head(self.trunk(batch), batch, actions)

@@ -18,11 +18,13 @@ from qtopt_policy.errors import ConfigError
 from qtopt_policy.networks.base import Features, QNetwork, require_grasp, require_image
 from qtopt_policy.networks.batch import MIN_DEPTH, Geometry, ObservationBatch
 from qtopt_policy.networks.hand import POINTS, hand_points
+from qtopt_policy.networks.risk import Output, RiskConfig, RiskName
 from qtopt_policy.specs import ActionSpec, ObservationSpec
 
 # Brings metres of a tabletop to the order of 1.
 SCALES = {"m": 10.0}
 POOLED = 4
+QUANTILE_KEYS = ("quantiles", "risk", "risk_parameter")
 # Logit of Q before training: most moves lead to nothing. From Q = 0.5 the targets would need thousands of
 # steps to come down, since each of their labels is another's target times the discount.
 FIRST_LOGIT = -2.0
@@ -37,12 +39,16 @@ class CompactConfig:
         channels: of the feature map that is sampled.
         hidden: units of the first layer.
         hidden2: units of the second layer.
+        quantiles, risk, risk_parameter: see RiskConfig.
     """
 
     width: int = 32
     channels: int = 24
     hidden: int = 128
     hidden2: int = 64
+    quantiles: int = 0
+    risk: RiskName = "neutral"
+    risk_parameter: float = 0.0
 
 
 def _down(inputs: int, outputs: int) -> nn.Sequential:
@@ -98,7 +104,8 @@ class Compact(QNetwork):
         self.maps = FeatureMap(config)
         self.present = nn.Linear(samples + state, config.hidden)
         self.candidate = nn.Linear(samples + action_spec.size, config.hidden, bias=False)
-        last = nn.Linear(config.hidden2, 1)
+        self.output = Output(RiskConfig(config.quantiles, config.risk, config.risk_parameter))
+        last = nn.Linear(config.hidden2, self.output.size)
         nn.init.constant_(last.bias, FIRST_LOGIT)
         self.value = nn.Sequential(nn.ReLU(), nn.Linear(config.hidden, config.hidden2), nn.ReLU(), last)
         scale = torch.from_numpy(0.5 * (action_spec.high - action_spec.low))
@@ -116,8 +123,9 @@ class Compact(QNetwork):
         )
 
     def config(self) -> dict[str, object]:
-        """Return the fields of CompactConfig."""
-        return asdict(self._config)
+        """Return the fields of CompactConfig; those of quantiles only where there are any."""
+        found = asdict(self._config)
+        return found if self._config.quantiles else {k: v for k, v in found.items() if k not in QUANTILE_KEYS}
 
     def trunk(self, batch: ObservationBatch) -> Features:
         """Return the feature map and the first layer's share of everything but the action."""
@@ -131,12 +139,21 @@ class Compact(QNetwork):
 
     def head(self, features: Features, batch: ObservationBatch, actions: Tensor) -> Tensor:
         """Return logits, shape (B, N)."""
+        return self.output.logits(self._last_layer(features, batch, actions))
+
+    def raw_quantiles(self, features: Features, batch: ObservationBatch, actions: Tensor) -> Tensor:
+        """Return quantiles in (0, 1), shape (B, N, quantiles)."""
+        if not self._config.quantiles:
+            return super().raw_quantiles(features, batch, actions)
+        return self._last_layer(features, batch, actions).float().sigmoid()
+
+    def _last_layer(self, features: Features, batch: ObservationBatch, actions: Tensor) -> Tensor:
         translation = actions[..., :3] @ batch.geometry.hand_from_action.transpose(1, 2)
         samples = self.sample(features.map, batch, translation, actions[..., 3])
         moves = torch.cat([translation, actions[..., 3:4]], dim=-1) / self._action_scale
         candidate = self.candidate(torch.cat([samples, moves, actions[..., 4:]], dim=-1))
-        logits: Tensor = self.value(candidate + features.summary.unsqueeze(1))
-        return logits.squeeze(-1)
+        raw: Tensor = self.value(candidate + features.summary.unsqueeze(1))
+        return raw
 
     def sample(self, features: Tensor, batch: ObservationBatch, translation: Tensor, yaw: Tensor) -> Tensor:
         """Sample the feature map around hands that have moved.

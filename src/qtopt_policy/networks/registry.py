@@ -5,10 +5,16 @@ from collections.abc import Mapping
 from qtopt_policy.errors import ConfigError, UnknownNameError
 from qtopt_policy.networks.base import QNetwork
 from qtopt_policy.networks.compact import Compact
+from qtopt_policy.networks.generic import ImageNetwork, VectorNetwork
 from qtopt_policy.networks.grasping44 import Grasping44
 from qtopt_policy.specs import ActionSpec, ObservationSpec
 
-NETWORKS: dict[str, type[QNetwork]] = {"compact": Compact, "grasping44": Grasping44}
+NETWORKS: dict[str, type[QNetwork]] = {
+    "compact": Compact,
+    "grasping44": Grasping44,
+    "image": ImageNetwork,
+    "vector": VectorNetwork,
+}
 
 
 def make_network(
@@ -20,7 +26,7 @@ def make_network(
     """Build a Q network with fresh weights; seed torch before for reproducible ones.
 
     Args:
-        name: `compact` or `grasping44`.
+        name: `compact` or `grasping44` for grasping, `image` or `vector` for any task.
         action_spec: of the search vectors; its bounds are the network's scale.
         observation_spec: image size and the scalars beside it.
         config: parameters of the network, e.g. the fields of CompactConfig.

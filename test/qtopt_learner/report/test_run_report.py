@@ -142,7 +142,9 @@ def test_shards_are_spread_evenly_with_both_ends() -> None:
 
 def test_thinning_keeps_the_mean() -> None:
     rng = np.random.default_rng(0)
-    full = Series(np.arange(1200.0), np.asarray(rng.normal(size=1200), dtype=np.float64))
+    full = Series(
+        np.asarray(range(1200), dtype=np.float64), np.asarray(rng.normal(size=1200), dtype=np.float64)
+    )
     thinned = thin(full, 400)
     assert len(thinned.step) == 400
     assert thinned.value.mean() == pytest.approx(full.value.mean())
