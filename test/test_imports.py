@@ -24,6 +24,8 @@ HOMES = {
     r"torch": r"qtopt_policy/(networks/.*|cem\.py|checkpoint\.py)|qtopt_learner/.*",
     r"mujoco": r"grasp_bringup/(kinematics\.py|sim/.*)",
     r"launch|launch_ros": r"grasp_bringup/launching\.py",
+    r"moveit": r"grasp_bringup/moveit_node\.py",
+    r"moveit_configs_utils": r"grasp_bringup/moveit_config\.py",
 }
 
 # Distribution on the package index, where its name differs from the module's.
@@ -44,7 +46,17 @@ DISTRIBUTIONS = {
     "trajectory_msgs": "ros-trajectory-msgs",
     "yaml": "PyYAML",
 }
-NOT_ON_THE_INDEX = {"control_msgs", "launch", "launch_ros"}
+NOT_ON_THE_INDEX = {
+    "control_msgs",
+    "launch",
+    "launch_ros",
+    "moveit",
+    "moveit_configs_utils",
+    "moveit_msgs",
+    "shape_msgs",
+}
+# ROS packages whose name differs from the module's.
+ROS_PACKAGES = {"moveit": "moveit_py"}
 # Not imported by name: the middleware that rclpy loads, and what torch.utils.tensorboard writes with.
 LOADED_AT_RUN_TIME = {"ros-rmw-fastrtps-cpp", "tensorboard"}
 
@@ -141,7 +153,8 @@ def test_every_library_declared_is_used() -> None:
 
 def test_every_ros_package_used_is_in_package_xml() -> None:
     manifest = (ROOT / "package.xml").read_text()
-    used = {entry.module for entry in imports() if ROS.fullmatch(entry.module)}
+    modules = {entry.module for entry in imports() if ROS.fullmatch(entry.module)}
+    used = {ROS_PACKAGES.get(name, name) for name in modules}
     missing = {name for name in used if f"<exec_depend>{name}</exec_depend>" not in manifest}
     assert not missing, f"package.xml does not name {sorted(missing)}"
 

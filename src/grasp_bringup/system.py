@@ -5,21 +5,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from grasp_bringup.moveit_config import servo_parameters
+from grasp_bringup.moveit_servo import SERVO
 from qtopt_collector.switching import AUTO, TURNS
 from qtopt_policy.errors import ConfigError, UnknownNameError
-from qtopt_policy.share import PACKAGE
+from qtopt_policy.robot import load_robot
+from qtopt_policy.share import PACKAGE, resolve
+from qtopt_policy.topics import TARGET_POSE
 
-Parameter = bool | int | float | str | list[str]
+Parameter = bool | int | float | str | list[str] | list[float]
 
-SYSTEMS = ("sim",)
-EXECUTORS = ("embedded",)
+SYSTEMS = ("sim", "robot")
+# Executors of arm motion, and the node of ours behind each.
+EXECUTORS = {"embedded": "servo_node", "moveit": "moveit_node", "moveit_servo": "moveit_servo_node"}
+ARMS = ("auto", *EXECUTORS)
 CAMERAS = ("wrist", "shoulder")
 SPLITS = ("train", "test")
 
 # The options that concern `cell_nodes`.
 CELL_OPTIONS = ("robot", "mdp", "arm", "camera", "split", "seed", "rtf", "namespace")
-# Every node of ours must have seen a tick of the simulated clock before the next one.
-LOCKSTEP = ("guard_node", "servo_node", "gripper_node", "policy_node", "collector_node")
 # Times as long as on a robot do watchdogs wait in a simulation.
 PATIENCE = 4.0
 
@@ -66,7 +70,9 @@ class SystemOptions:
         default=Path("config/mdp.yaml"),
         metadata=_about("YAML file that defines steps, episodes and rewards"),
     )
-    arm: str = field(default="embedded", metadata=_about("executor of arm motion", EXECUTORS))
+    arm: str = field(
+        default="auto", metadata=_about("executor of arm motion; auto: embedded in sim, else moveit", ARMS)
+    )
     camera: str = field(default="wrist", metadata=_about("the camera that the policy looks through", CAMERAS))
     policy: str = field(
         default="scripted",
@@ -95,7 +101,7 @@ class SystemOptions:
 
     def __post_init__(self) -> None:
         _one_of("system", self.system, SYSTEMS)
-        _one_of("arm", self.arm, EXECUTORS)
+        _one_of("arm", self.arm, ARMS)
         _one_of("camera", self.camera, CAMERAS)
         _one_of("split", self.split, SPLITS)
         for name, least in (("episodes", 1), ("seed", 0)):
@@ -105,6 +111,22 @@ class SystemOptions:
             raise ConfigError(f"rtf {self.rtf}: must be 0 (as fast as the nodes keep up) or above")
         if not 0.0 <= self.epsilon <= 1.0:
             raise ConfigError(f"epsilon {self.epsilon}: must be in [0, 1]")
+        if self.executor == "moveit_servo" and self.simulated and self.rtf != 1.0:
+            raise ConfigError(
+                f"rtf {self.rtf}: must be 1 with arm moveit_servo: MoveIt Servo moves by the wall clock"
+            )
+
+    @property
+    def simulated(self) -> bool:
+        """Whether a simulator makes the time."""
+        return self.system != "robot"
+
+    @property
+    def executor(self) -> str:
+        """The executor that moves the arm, one of EXECUTORS."""
+        if self.arm != "auto":
+            return self.arm
+        return "embedded" if self.system == "sim" else "moveit"
 
     @property
     def one_machine(self) -> bool:
@@ -117,33 +139,52 @@ def _one_of(kind: str, name: str, valid: tuple[str, ...]) -> None:
         raise UnknownNameError(kind, name, valid)
 
 
-def cell_nodes(options: SystemOptions, consumers: tuple[str, ...] = LOCKSTEP[:3]) -> tuple[NodeSpec, ...]:
+def cell_nodes(options: SystemOptions) -> tuple[NodeSpec, ...]:
     """Return the nodes of the cell: what stands for the robot's drivers, guard, executor and gripper.
 
-    Args:
-        options: of the system.
-        consumers: names of the nodes that the simulated clock waits for.
+    A robot's drivers are started beside it, as its file says.
     """
-    return (
-        _simulator(options, consumers),
-        _node(options, "guard_node", {"require_arming": False}),
-        _node(options, "servo_node"),
-        _node(options, "gripper_node"),
-    )
+    return _cell(options, ())
 
 
 def system_nodes(options: SystemOptions) -> tuple[NodeSpec, ...]:
     """Return all nodes in the order in which they start; they stop in the opposite one."""
-    nodes = (*cell_nodes(options, LOCKSTEP), _policy(options), _collector(options))
+    users = (_policy(options), _collector(options))
+    nodes = (*_cell(options, users), *users)
     return nodes if options.headless else (_window(options), *nodes)
+
+
+def _cell(options: SystemOptions, users: tuple[NodeSpec, ...]) -> tuple[NodeSpec, ...]:
+    """Return the cell; every node of ours must have seen a tick of its clock before the next one."""
+    nodes = (
+        _node(options, "guard_node", {"require_arming": not options.simulated}),
+        *_executor(options),
+        _node(options, "gripper_node"),
+    )
+    if options.system != "sim":
+        return nodes
+    consumers = [spec.name for spec in (*nodes, *users) if spec.package == PACKAGE]
+    return (_simulator(options, consumers), *nodes)
+
+
+def _executor(options: SystemOptions) -> tuple[NodeSpec, ...]:
+    if options.executor != "moveit_servo":
+        return (_node(options, EXECUTORS[options.executor]),)
+    node = _node(
+        options, EXECUTORS[options.executor], {"rtf": float(options.rtf) if options.simulated else 1.0}
+    )
+    parameters = servo_parameters(load_robot(resolve(options.robot))) | {"use_sim_time": options.simulated}
+    remappings = (("~/pose_target_cmds", TARGET_POSE),)
+    servo = NodeSpec("moveit_servo", "servo_node", SERVO, parameters, remappings, options.namespace)
+    return (servo, node)
 
 
 def _node(
     options: SystemOptions, executable: str, parameters: Mapping[str, Parameter] | None = None
 ) -> NodeSpec:
     common: dict[str, Parameter] = {
-        "use_sim_time": True,
-        "real_time_factor": _watchdog_factor(options.rtf),
+        "use_sim_time": options.simulated,
+        "real_time_factor": _watchdog_factor(options.rtf) if options.simulated else 1.0,
         "robot": str(options.robot),
     }
     return NodeSpec(
@@ -156,13 +197,13 @@ def _seeing(options: SystemOptions) -> dict[str, Parameter]:
     return {"mdp": str(options.mdp), "camera": options.camera, "seed": options.seed}
 
 
-def _simulator(options: SystemOptions, consumers: tuple[str, ...]) -> NodeSpec:
+def _simulator(options: SystemOptions, consumers: list[str]) -> NodeSpec:
     parameters: dict[str, Parameter] = {
         **_seeing(options),
         "use_sim_time": False,  # it makes the time
         "rtf": float(options.rtf),  # ROS tells 4 from 4.0
         "lockstep": True,
-        "lockstep_consumers": list(consumers),
+        "lockstep_consumers": consumers,
         "split": options.split,
     }
     return _node(options, "sim_node", parameters)
@@ -189,6 +230,8 @@ def _collector(options: SystemOptions) -> NodeSpec:
         "checkpoint": _text(options.checkpoint),
         "split": options.split,
         "benchmark": options.benchmark,
+        "reset": "sim" if options.system == "sim" else "none",
+        "watched": ["guard_node", EXECUTORS[options.executor], "gripper_node", "policy_node"],
         "heartbeat_timeout": 1.0,
         "exit_when_done": True,
     }

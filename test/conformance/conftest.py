@@ -38,8 +38,8 @@ class Rig:
         self._state = self.wisher.create_publisher(DiagnosticArray, topics.ARM_STATE, LATCHED_QOS)
         command = [sys.executable, "-m", executor.module, "--ros-args", *executor.parameters]
         source = Path(__file__).parents[2] / "src"
-        paths = [str(source), *filter(None, [os.environ.get("PYTHONPATH")])]
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+        paths = [str(source), *map(str, executor.paths), *filter(None, [os.environ.get("PYTHONPATH")])]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)} | dict(executor.environment)
         self.process = Child(executor.name, command, environment, folder / f"{executor.name}.log")
         graph.spin_until(
             lambda: (

@@ -63,13 +63,13 @@ def test_speed_limits_hold_through_changes_of_mind(rig: Rig) -> None:
     assert (np.abs(np.diff(q, axis=0)) / PERIOD <= 1.05 * allowed).all()
 
 
-def test_every_trajectory_ends_at_rest_within_a_tenth_of_a_second(rig: Rig) -> None:
+def test_every_trajectory_ends_at_rest_within_the_horizon(rig: Rig) -> None:
     rig.wisher.target = rig.far
     rig.wait_motion()
     for message in rig.driver.trajectories:
         end = message.points[-1]
-        assert end.time_from_start.sec == 0
-        assert end.time_from_start.nanosec <= 100_000_000
+        length = end.time_from_start.sec + end.time_from_start.nanosec * 1e-9
+        assert length <= rig.executor.horizon
         assert max(map(abs, end.velocities)) == 0.0
 
 
@@ -79,8 +79,9 @@ def test_death_of_the_executor_leaves_the_arm_at_rest(rig: Rig) -> None:
     rig.process.kill()
     here = rig.tool
     rig.wait_rest()
-    # What was on its way when it died is still followed: less than a tenth of a second of motion.
-    assert rig.tool.distance(here) <= rig.robot.limits.max_tool_speed * rig.executor.reaction_time + 0.01
+    # What was on its way when it died is still followed to its end.
+    time = max(rig.executor.reaction_time, rig.executor.horizon)
+    assert rig.tool.distance(here) <= rig.robot.limits.max_tool_speed * time + 0.01
     assert rig.tool.distance(rig.far) > 0.1
 
 
@@ -124,3 +125,7 @@ def test_motion_begins_within_the_reaction_time(rig: Rig) -> None:
     rig.graph.spin_until(lambda: bool(rig.driver.trajectories), "a trajectory")
     took = (nanoseconds(rig.driver.trajectories[0].header.stamp) - asked) * 1e-9
     assert took <= rig.executor.reaction_time + LOAD
+
+
+def test_the_end_of_the_process_is_clean(rig: Rig) -> None:
+    assert rig.process.stop().status == 0

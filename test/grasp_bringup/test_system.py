@@ -6,13 +6,18 @@ from typing import Any
 
 import pytest
 
-from grasp_bringup.system import NodeSpec, SystemOptions, cell_nodes, system_nodes
+from conformance.executors import DOUBLE
+from grasp_bringup.system import EXECUTORS, NodeSpec, SystemOptions, cell_nodes, system_nodes
 from qtopt_policy.errors import ConfigError, UnknownNameError
+from qtopt_policy.robot import load_robot
+from qtopt_policy.share import resolve
 
 PLACES = {
     "sim_node": ("grasp_bringup.sim.sim_node", "SimNode"),
     "guard_node": ("grasp_bringup.guard_node", "GuardNode"),
     "servo_node": ("grasp_bringup.servo_node", "ServoNode"),
+    "moveit_node": ("grasp_bringup.moveit_node", "MoveItNode"),
+    "moveit_servo_node": ("grasp_bringup.moveit_servo_node", "MoveItServoNode"),
     "gripper_node": ("grasp_bringup.gripper_node", "GripperNode"),
     "policy_node": ("qtopt_policy.policy_node", "PolicyNode"),
     "collector_node": ("qtopt_collector.collector_node", "CollectorNode"),
@@ -82,7 +87,7 @@ def test_paths_do_not_depend_on_where_a_node_is_started(
 
 @pytest.mark.parametrize(
     ("field", "value", "choices"),
-    [("system", "gazebo", "sim"), ("arm", "moveit", "embedded"), ("camera", "head", "shoulder, wrist")],
+    [("system", "hall", "sim"), ("arm", "left", "embedded, moveit"), ("camera", "head", "shoulder, wrist")],
 )
 def test_an_unknown_choice_is_refused_with_the_valid_ones(field: str, value: str, choices: str) -> None:
     with pytest.raises(UnknownNameError, match=f"{field} '{value}'.*{choices}"):
@@ -93,6 +98,51 @@ def test_an_unknown_choice_is_refused_with_the_valid_ones(field: str, value: str
 def test_a_value_out_of_range_is_refused_by_name(field: str, value: float) -> None:
     with pytest.raises(ConfigError, match=field):
         SystemOptions(**{field: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("system", "arm", "nodes"),
+    [
+        ("sim", "auto", {"servo_node"}),
+        ("sim", "moveit", {"moveit_node"}),
+        ("robot", "auto", {"moveit_node"}),
+        ("robot", "embedded", {"servo_node"}),
+        ("robot", "moveit_servo", {"servo_node", "moveit_servo_node"}),
+    ],
+)
+def test_the_executor_is_the_one_asked_for(system: str, arm: str, nodes: set[str]) -> None:
+    specs = by_name(SystemOptions(system=system, arm=arm))
+    assert set(specs) & {"servo_node", "moveit_node", "moveit_servo_node"} == nodes
+    ours = next(name for name in nodes if specs[name].package == "qtopt_grasping")
+    assert ours in specs["collector_node"].parameters["watched"]  # type: ignore[operator]
+
+
+def test_a_robot_has_its_own_time_drivers_and_arming() -> None:
+    specs = by_name(SystemOptions(system="robot"))
+    assert "sim_node" not in specs
+    assert {spec.parameters["use_sim_time"] for spec in specs.values()} == {False}
+    assert {spec.parameters["real_time_factor"] for spec in specs.values()} == {1.0}
+    assert specs["guard_node"].parameters["require_arming"] is True
+    assert specs["collector_node"].parameters["reset"] == "none"
+
+
+def test_moveit_servo_gets_the_guards_targets_and_the_robots_names_and_speeds() -> None:
+    options = SystemOptions(arm="moveit_servo")
+    servo = by_name(options)["servo_node"]
+    robot = load_robot(resolve(options.robot))
+    assert servo.package == "moveit_servo"
+    assert servo.remappings == (("~/pose_target_cmds", "arm/target_pose"),)
+    assert servo.parameters["moveit_servo.scale.linear"] == robot.limits.max_tool_speed
+    assert servo.parameters["moveit_servo.command_out_topic"] == robot.arm_topic
+    assert servo.parameters["moveit_servo.move_group_name"] == "arm"
+    assert str(servo.parameters["robot_description"]).startswith("<?xml")
+    assert servo.parameters["robot_description_kinematics.arm.kinematics_solver"]
+
+
+@pytest.mark.parametrize("rtf", [0.0, 0.5, 2.0])
+def test_moveit_servo_refuses_a_simulation_at_another_speed(rtf: float) -> None:
+    with pytest.raises(ConfigError, match="must be 1 with arm moveit_servo"):
+        SystemOptions(arm="moveit_servo", rtf=rtf)
 
 
 @pytest.fixture(scope="module")
@@ -109,19 +159,27 @@ def ros() -> Iterator[None]:
 
 @pytest.mark.graph
 @pytest.mark.parametrize("name", PLACES)
-def test_a_node_declares_every_parameter_that_it_is_given(ros: None, name: str) -> None:
+def test_a_node_declares_every_parameter_that_it_is_given(
+    ros: None, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # An override that no node declares is ignored without a word.
     module, cls = PLACES[name]
+    arm = {"moveit_node": "moveit", "moveit_servo_node": "moveit_servo"}.get(name, "embedded")
+    if arm != "embedded":
+        monkeypatch.syspath_prepend(str(DOUBLE))
+    given = by_name(SystemOptions(arm=arm))[name].parameters
     node: Any = getattr(importlib.import_module(module), cls)()
     try:
         assert node.get_name() == name
-        unknown = {key for key in by_name(SystemOptions())[name].parameters if not node.has_parameter(key)}
+        unknown = {key for key in given if not node.has_parameter(key)}
         assert not unknown
-        for key, value in by_name(SystemOptions())[name].parameters.items():
+        for key, value in given.items():
             assert type(node.get_parameter(key).value) is type(value), key
     finally:
         node.destroy_node()
 
 
 def test_every_node_is_checked() -> None:
-    assert set(PLACES) == set(by_name(SystemOptions()))
+    listed = [by_name(SystemOptions(arm=arm)) for arm in EXECUTORS]
+    ours = {name for specs in listed for name, spec in specs.items() if spec.package == "qtopt_grasping"}
+    assert set(PLACES) == ours

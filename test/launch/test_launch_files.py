@@ -40,6 +40,9 @@ GRASP_SETS: list[tuple[dict[str, str], SystemOptions]] = [
     ),
     ({"headless": "false", "rtf": "0.5"}, SystemOptions(headless=False, rtf=0.5)),
     ({"policy": "1e3"}, SystemOptions(policy="1e3")),
+    ({"arm": "moveit"}, SystemOptions(arm="moveit")),
+    ({"arm": "moveit_servo"}, SystemOptions(arm="moveit_servo")),
+    ({"system": "robot", "robot": "/my/arm.yaml"}, SystemOptions(system="robot", robot=Path("/my/arm.yaml"))),
 ]
 SIM_SETS: list[tuple[dict[str, str], SystemOptions]] = [
     ({}, SystemOptions()),
@@ -91,9 +94,10 @@ def test_run_starts_what_launch_starts(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    viewer = tmp_path / "lib/image_view/image_view"
-    viewer.parent.mkdir(parents=True)
-    viewer.touch()
+    for package, name in (("image_view", "image_view"), ("moveit_servo", "servo_node")):
+        executable = tmp_path / "lib" / package / name
+        executable.parent.mkdir(parents=True)
+        executable.touch()
     monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path))
     started = [started_by_run(spec, tmp_path) for spec in system_nodes(options)]
     assert started == execute(GRASP, arguments).nodes
@@ -122,18 +126,29 @@ def test_nodes_start_under_our_fast_dds_profile() -> None:
 
 
 def test_an_unknown_system_is_refused_with_the_valid_choices() -> None:
-    with pytest.raises(RuntimeError, match=r"system.*robot.*sim"):
-        execute(GRASP, {"system": "robot"})
-    with pytest.raises(UnknownNameError, match=r"unknown system 'robot'\. Valid choices: sim"):
-        SystemOptions(system="robot")
+    with pytest.raises(RuntimeError, match=r"system.*hall.*sim"):
+        execute(GRASP, {"system": "hall"})
+    with pytest.raises(UnknownNameError, match=r"unknown system 'hall'\. Valid choices: .*robot, sim"):
+        SystemOptions(system="hall")
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("episodes", "many"), ("rtf", "-1"), ("seed", "1.5"), ("headless", "2")]
+    ("name", "text"),
+    [("episodes", "many"), ("rtf", "-1"), ("seed", "1.5"), ("headless", "2")],
 )
 def test_a_bad_argument_is_refused_by_name(name: str, text: str) -> None:
     with pytest.raises(ConfigError, match=name):
         execute(GRASP, {name: text})
+
+
+def test_moveit_servo_refuses_any_other_speed_than_the_wall_clocks() -> None:
+    with pytest.raises(ConfigError, match=r"rtf 4\.0: must be 1 with arm moveit_servo"):
+        execute(GRASP, {"arm": "moveit_servo", "rtf": "4"})
+
+
+def test_a_robots_nodes_may_lie_on_several_machines() -> None:
+    environment = execute(GRASP, {"system": "robot", "robot": "/my/arm.yaml"}).environment
+    assert Path(environment["FASTDDS_DEFAULT_PROFILES_FILE"]).name == "fastdds.xml"
 
 
 def test_the_end_of_any_node_but_the_window_ends_the_system() -> None:

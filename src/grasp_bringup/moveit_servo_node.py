@@ -1,0 +1,79 @@
+"""Watches over MoveIt Servo: POSE mode, pause at a stop, its status codes as diagnostics."""
+
+import sys
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from std_srvs.srv import SetBool
+
+from grasp_bringup.motion_node import MotionNode
+from grasp_bringup.moveit_servo import POSE, SERVO, ServoMode, status_of
+from qtopt_policy import topics
+from qtopt_policy.base_node import ERROR, LATCHED_QOS, OK, RECORD_QOS, WARN, as_dict, spin
+from qtopt_policy.errors import ConfigError, MissingDependencyError
+
+try:
+    from moveit_msgs.msg import ServoStatus
+    from moveit_msgs.srv import ServoCommandType
+except ImportError as error:
+    raise MissingDependencyError(
+        f"arm:=moveit_servo needs MoveIt: {error}; apt install ros-$ROS_DISTRO-moveit"
+    ) from error
+
+PERIOD = 0.1  # [s] of the steady clock
+LEVELS = {"ok": OK, "warn": WARN, "error": ERROR}
+
+
+class MoveItServoNode(MotionNode):
+    """Connects ServoMode with MoveIt Servo's services and topics.
+
+    Parameters (ROS): `robot`, and
+        rtf: speed of the simulation against wall time; anything but 1 is refused.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("moveit_servo_node")
+        self.declare_parameter("rtf", 1.0)
+
+    def setup(self) -> None:
+        """Connect to MoveIt Servo. Raises ConfigError for another real-time factor than 1."""
+        rtf = self.parameter("rtf", float)
+        if rtf != 1.0:
+            raise ConfigError(f"rtf {rtf}: must be 1: MoveIt Servo moves by the wall clock")
+        self._mode = ServoMode()
+        self._type = self.create_client(ServoCommandType, f"{SERVO}/switch_command_type")
+        self._pause = self.create_client(SetBool, f"{SERVO}/pause_servo")
+        self.create_subscription(ServoStatus, f"{SERVO}/status", self._on_status, RECORD_QOS)
+        self.create_subscription(DiagnosticArray, topics.ARM_STATE, self._on_arm_state, LATCHED_QOS)
+        self.create_timer(PERIOD, self._check, clock=self.steady_clock)
+        self.report("mode", WARN, "waiting for MoveIt Servo")
+
+    def _check(self) -> None:
+        if self._mode.must_ask(self._type.service_is_ready(), self.steady_now()):
+            request = ServoCommandType.Request(command_type=POSE)
+            self._type.call_async(request).add_done_callback(self._on_answer)
+        text = "takes poses" if self._mode.poses else "takes no poses yet"
+        self.report("mode", OK if self._mode.poses else WARN, text)
+
+    def _on_answer(self, future: Any) -> None:
+        self._mode.answered(bool(future.result().success))
+
+    def _on_arm_state(self, message: DiagnosticArray) -> None:
+        """Pause at a stop; a mere hold is the guard's silence, at which Servo halts by itself."""
+        for entry in message.status:
+            pause = self._mode.pause(as_dict(entry).get("stopped") == "1")
+            if pause is not None:
+                self._pause.call_async(SetBool.Request(data=pause))
+
+    def _on_status(self, message: ServoStatus) -> None:
+        status = status_of(message.code, message.message)
+        self.report("status", LEVELS[status.level], status.name, code=status.code, text=status.text)
+
+
+def main() -> int:
+    """Run the node."""
+    return spin(MoveItServoNode)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
