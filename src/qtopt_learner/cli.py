@@ -1,4 +1,4 @@
-"""The command line: `qtopt demo | collect | evaluate | bags | report | doctor | calibrate`."""
+"""The command line: `qtopt demo | collect | evaluate | compare | bags | report | doctor | calibrate`."""
 
 import sys
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ Command = (
     Annotated[cli_config.DemoConfig, conf.subcommand("demo")]
     | Annotated[cli_config.CollectConfig, conf.subcommand("collect")]
     | Annotated[cli_config.EvaluateConfig, conf.subcommand("evaluate")]
+    | Annotated[cli_config.CompareConfig, conf.subcommand("compare")]
     | Annotated[cli_config.Bags, conf.subcommand("bags")]
     | Annotated[cli_config.DoctorConfig, conf.subcommand("doctor")]
     | Annotated[cli_config.CalibrateConfig, conf.subcommand("calibrate")]
@@ -57,6 +58,10 @@ def _run(command: object) -> int:
         from qtopt_learner import evaluate
 
         return evaluate.run(command)
+    if isinstance(command, cli_config.CompareConfig):
+        from qtopt_learner import compare
+
+        return compare.run(command)
     if isinstance(command, cli_config.Bags):
         from qtopt_learner import cli_bags
 

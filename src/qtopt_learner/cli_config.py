@@ -128,6 +128,18 @@ class EvaluateConfig:
 
 
 @dataclass(frozen=True)
+class CompareConfig:
+    """Compare policies scene by scene, out of files that `qtopt evaluate` wrote."""
+
+    files: Paths
+    """Evaluations; the first policy of the first file is compared with all others."""
+
+    def __post_init__(self) -> None:
+        if not self.files:
+            raise ConfigError("give at least one evaluation file")
+
+
+@dataclass(frozen=True)
 class _BagPaths:
     paths: Paths
     """Bags, or folders of bags."""

@@ -1,9 +1,10 @@
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qtopt_policy.errors import ConfigError
-from qtopt_policy.statistics import wilson_interval
+from qtopt_policy.statistics import mcnemar, paired_interval, wilson_interval
 
 
 # Published values: Newcombe 1998, Statistics in Medicine 17:857, table I, method 3 (score).
@@ -38,3 +39,37 @@ def test_knows_nothing_without_trials() -> None:
 def test_refuses_impossible_numbers(successes: int, trials: int, confidence: float) -> None:
     with pytest.raises(ConfigError):
         wilson_interval(successes, trials, confidence)
+
+
+def test_paired_interval_is_that_of_the_formula() -> None:
+    # b = 20, c = 6, n = 100: (20.5 - 6.5) / 102 +- 1.96 sqrt(27 - 14^2 / 102) / 102
+    low, high = paired_interval(20, 6, 100)
+    assert (low, high) == pytest.approx((0.13725 - 0.09623, 0.13725 + 0.09623), abs=2e-4)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 100), st.integers(0, 100), st.integers(0, 100))
+def test_paired_interval_mirrors_and_stays_in_bounds(b: int, c: int, rest: int) -> None:
+    low, high = paired_interval(b, c, b + c + rest)
+    assert -1.0 <= low < high <= 1.0
+    assert paired_interval(c, b, b + c + rest) == pytest.approx((-high, -low))
+
+
+def test_paired_interval_covers_the_difference_about_as_often_as_it_says() -> None:
+    rng, covered = np.random.default_rng(0), 0
+    for b, c, _, _ in rng.multinomial(200, (0.1, 0.05, 0.6, 0.25), size=2000):
+        low, high = paired_interval(int(b), int(c), 200)
+        covered += low <= 0.05 <= high
+    assert 0.93 < covered / 2000 < 0.97
+
+
+def test_mcnemar_is_a_fair_coin() -> None:
+    assert mcnemar(0, 0) == mcnemar(5, 5) == 1.0
+    assert mcnemar(0, 6) == mcnemar(6, 0) == pytest.approx(2 / 64)
+    assert mcnemar(2, 8) == pytest.approx(2 * (1 + 10 + 45) / 1024)
+
+
+@pytest.mark.parametrize(("b", "c", "n"), [(-1, 0, 5), (3, 3, 5)])
+def test_refuses_impossible_pairs(b: int, c: int, n: int) -> None:
+    with pytest.raises(ConfigError):
+        paired_interval(b, c, n)
