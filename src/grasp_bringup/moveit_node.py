@@ -5,36 +5,27 @@ The one file that imports moveit. What can be said without MoveIt is in moveit_m
 
 import copy
 import os
-import shutil
 import sys
-import tempfile
 from pathlib import Path
-from threading import Lock
-from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Duration
-from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import Point, PoseStamped, Quaternion
 from geometry_msgs.msg import Pose as PoseMessage
 from rclpy.clock import ClockType
 from rclpy.time import Time
-from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from grasp_bringup.kinematics import kinematics_of
-from grasp_bringup.motion_node import JOINT_QOS, MotionNode
-from grasp_bringup.moveit_config import LINE_REQUEST, moveit_parameters, write_parameters
-from grasp_bringup.moveit_inputs import MoveConfig, MoveInputs
-from grasp_bringup.moveit_motion import MoveError, MoveLoop, Planned
+from grasp_bringup.moveit_config import LINE_REQUEST
+from grasp_bringup.moveit_inputs import MoveConfig
+from grasp_bringup.moveit_motion import MoveError, Planned
 from grasp_bringup.moveit_path import TOLERANCE, Array, excess, joint_jump, line
 from grasp_bringup.moveit_scene import Box, scene_boxes
-from grasp_bringup.wish import Wish, malformed
-from qtopt_policy import topics
-from qtopt_policy.base_node import LATCHED_QOS, LATEST_QOS, OK, WARN, as_dict, nanoseconds, pose_values, spin
-from qtopt_policy.errors import MissingDependencyError, ShapeError
+from grasp_bringup.moveit_topics_node import MoveItTopicsNode
+from qtopt_policy.base_node import OK, WARN, spin
+from qtopt_policy.errors import MissingDependencyError
 from qtopt_policy.geometry import Pose
-from qtopt_policy.joint_buffer import JointBuffer
 from qtopt_policy.robot import RobotConfig
 from qtopt_policy.urdf import expand
 
@@ -50,7 +41,6 @@ except ImportError as error:
         f"arm:=moveit needs MoveIt: {error}; apt install ros-$ROS_DISTRO-moveit ros-$ROS_DISTRO-moveit-py"
     ) from error
 
-REPORT_PERIOD = 0.5  # [s] of the steady clock
 SPACING, TURN = 0.005, 0.05  # between the points of an `ik` path [m, rad]
 
 
@@ -213,108 +203,18 @@ def path_message(path: Array, joints: tuple[str, ...]) -> RobotTrajectoryMessage
     return RobotTrajectoryMessage(joint_trajectory=JointTrajectory(joint_names=list(joints), points=points))
 
 
-class MoveItNode(MotionNode):
-    """Connects MoveLoop with topics and clocks.
+class MoveItNode(MoveItTopicsNode):
+    """MoveItTopicsNode with MoveIt as its arm; parameters as there."""
 
-    Parameters (ROS): `robot` and the fields of MoveConfig, which only a start can set.
-    """
-
-    def __init__(self) -> None:
-        super().__init__("moveit_node")
-        self.declare_config(MoveConfig())
-        self._steady_lock = Lock()
-        self._loop: MoveLoop | None = None
-        self._arm: MoveItArm | None = None
-        self._file: Path | None = None
-
-    def setup(self) -> None:
-        """Start MoveIt and connect it."""
-        robot, config = self.robot(), self.read_config(MoveConfig)
-        self._joints, self._base_frame = robot.arm_joints, robot.base_frame
-        self._inputs = MoveInputs(config, self.steady_now)
-        self._buffer = JointBuffer()
-        namespace = self.get_namespace().strip("/")
-        self._arm = MoveItArm(robot, self._parameter_file(robot), namespace, config)
-        self._report_scene(self._arm.add_boxes(scene_boxes(robot, expand(robot.urdf, robot.xacro_args))))
-        self._loop = MoveLoop(
-            self._arm, self._inputs, kinematics_of(robot), robot.limits, config, self._now_ns
-        )
-        self.create_subscription(JointState, topics.JOINT_STATES, self._on_joints, JOINT_QOS)
-        self.create_subscription(PoseStamped, topics.TARGET_POSE, self._on_target, LATEST_QOS)
-        self.create_subscription(DiagnosticArray, topics.ARM_STATE, self._on_arm_state, LATCHED_QOS)
-        self.create_timer(REPORT_PERIOD, self._report, clock=self.steady_clock)
-        self._loop.start()
-
-    def _parameter_file(self, robot: RobotConfig) -> Path:
-        """Write MoveIt's parameters with the robot's limits and this node's clock; return the file."""
-        parameters = moveit_parameters(robot) | {"use_sim_time": self.simulated}
-        folder = Path(tempfile.mkdtemp(prefix="moveit_node_"))
-        self._file = write_parameters(parameters, folder / "moveit.yaml")
-        return self._file
-
-    def _report_scene(self, refused: tuple[str, ...]) -> None:
+    def make_arm(self, robot: RobotConfig, parameters: Path, config: MoveConfig) -> MoveItArm:
+        """Start MoveIt in this node's namespace, with the collision scene of the robot's cell."""
+        arm = MoveItArm(robot, parameters, self.get_namespace().strip("/"), config)
+        refused = arm.add_boxes(scene_boxes(robot, expand(robot.urdf, robot.xacro_args)))
         names = ", ".join(refused)
         if refused:
             self.get_logger().error(f"collision scene: MoveIt refuses {names}")
         self.report("scene", WARN if refused else OK, names or "complete", refused=names)
-
-    def steady_now(self) -> float:
-        """Return the time that watchdogs count [s]; from any thread."""
-        with self._steady_lock:
-            return super().steady_now()
-
-    def _now_ns(self) -> int:
-        return int(self.get_clock().now().nanoseconds)
-
-    def _on_joints(self, message: JointState) -> None:
-        names, positions, velocities = list(message.name), list(message.position), list(message.velocity)
-        try:
-            stamp, steady = nanoseconds(message.header.stamp), self.steady_now()
-            self._buffer.update(names, positions, velocities, [], stamp, steady)
-        except ShapeError as error:
-            self._inputs.note("joint_state", str(error))
-            return
-        snapshot = self._buffer.snapshot(self._joints)
-        if snapshot is not None and set(names) & set(self._joints):
-            self._inputs.joint_state(snapshot.position, snapshot.velocity)
-
-    def _on_target(self, message: PoseStamped) -> None:
-        stamp = nanoseconds(message.header.stamp)
-        wish = Wish("none", message.header.frame_id, stamp, pose_values(message))
-        finding = malformed(wish, self._base_frame)
-        if finding is not None:
-            self._inputs.note(finding.name, finding.detail)
-        elif self.active:
-            self._inputs.target(Pose.from_array(wish.values), stamp, self._now_ns())
-
-    def _on_arm_state(self, message: DiagnosticArray) -> None:
-        """Stop at once when the guard holds, rather than when its silence has lasted too long."""
-        for entry in message.status:
-            values = as_dict(entry)
-            if values.get("holding") == "1":
-                self._inputs.hold(values.get("reason") or "the guard holds")
-
-    def on_deactivate(self, state: Any) -> Any:
-        """Stop; take no targets any more."""
-        self._inputs.hold("not active")
-        return super().on_deactivate(state)
-
-    def _report(self) -> None:
-        assert self._loop is not None
-        self.report("motion", OK, self._loop.state, moves=self._loop.moves)
-        self.report_fired(*self._inputs.findings())
-
-    def destroy_node(self) -> Any:
-        """Stop the arm, let go of MoveIt, then end."""
-        if self._loop is not None:
-            self._loop.close()
-            self._loop = None
-        if self._arm is not None:
-            self._arm.release()
-            self._arm = None
-        if self._file is not None:
-            shutil.rmtree(self._file.parent, ignore_errors=True)
-        return super().destroy_node()
+        return arm
 
 
 def main() -> int:

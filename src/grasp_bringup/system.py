@@ -7,13 +7,13 @@ from typing import Any
 
 from grasp_bringup.moveit_config import servo_parameters
 from grasp_bringup.moveit_servo import SERVO
+from grasp_bringup.node_spec import NodeSpec as NodeSpec
+from grasp_bringup.node_spec import Parameter
 from qtopt_collector.switching import AUTO, TURNS
 from qtopt_policy.errors import ConfigError, UnknownNameError
 from qtopt_policy.robot import load_robot
 from qtopt_policy.share import PACKAGE, resolve
 from qtopt_policy.topics import TARGET_POSE
-
-Parameter = bool | int | float | str | list[str] | list[float]
 
 SYSTEMS = ("sim", "robot")
 # Executors of arm motion, and the node of ours behind each.
@@ -26,27 +26,6 @@ SPLITS = ("train", "test")
 CELL_OPTIONS = ("robot", "mdp", "arm", "camera", "split", "seed", "rtf", "namespace")
 # Times as long as on a robot do watchdogs wait in a simulation.
 PATIENCE = 4.0
-
-
-@dataclass(frozen=True)
-class NodeSpec:
-    """One node as launch_ros and run.py start it.
-
-    Attributes:
-        package, executable: as in `ros2 run <package> <executable>`.
-        name, namespace: of the node.
-        parameters: ROS parameters by name.
-        remappings: pairs of topic names, from and to.
-        required: whether the system ends when the node ends.
-    """
-
-    package: str
-    executable: str
-    name: str
-    parameters: Mapping[str, Parameter] = field(default_factory=dict)
-    remappings: tuple[tuple[str, str], ...] = ()
-    namespace: str = ""
-    required: bool = True
 
 
 def _about(description: str, choices: tuple[str, ...] = ()) -> dict[str, Any]:

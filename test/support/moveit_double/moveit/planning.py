@@ -15,6 +15,7 @@ from rclpy.time import Time
 from moveit.core import faults
 from moveit.core.controller_manager import ExecutionStatus
 from moveit.core.driver import Driver
+from moveit.core.lines import straight
 from moveit.core.planning_interface import MotionPlanResponse
 from moveit.core.planning_scene import PlanningScene
 from moveit.core.robot_model import RobotModel
@@ -25,8 +26,6 @@ from qtopt_policy.geometry import Pose
 STALE = 100_000_000  # [ns] oldest start state
 REST = 0.1  # [rad/s] VELOCITY_TOLERANCE of trajectory_generator.cpp
 PLANNING = 20_000  # [us] of every plan
-SPACING, TURN = 0.01, 0.05  # of a line's points [m, rad]
-PERIOD = 0.05  # of a trajectory's points [s]
 
 
 class PlanningSceneMonitor:
@@ -161,48 +160,14 @@ class PlanningComponent:
             return MotionPlanResponse(None, MoveItErrorCodes.PLANNING_FAILED)
         if self._driver.speed > REST:
             return MotionPlanResponse(None, MoveItErrorCodes.INVALID_MOTION_PLAN)
-        return self._line(self._goal, single_plan_parameters)
-
-    def _line(self, goal: Pose, request: PlanRequestParameters) -> MotionPlanResponse:
-        model, q = self._model, self._driver.q
-        assert q is not None
-        start = model.kinematics.forward(q)
-        length, angle = start.distance(goal), start.angle(goal)
-        count = max(2, int(np.ceil(max(length / SPACING, angle / TURN))))
-        path = [q]
-        for i in range(count):
-            found = model.kinematics.solve(start.interpolate(goal, (i + 1) / count), path[-1])
-            if not found.converged:
-                return MotionPlanResponse(None, MoveItErrorCodes.NO_IK_SOLUTION)
-            path.append(found.q)
-        trajectory = RobotTrajectory(model)
-        trajectory.joint_model_group_name = model.group
-        trajectory.path = np.array(path)
-        self._retime(trajectory, length, angle, request)
-        return MotionPlanResponse(trajectory, MoveItErrorCodes.SUCCESS)
-
-    def _retime(
-        self, trajectory: RobotTrajectory, length: float, angle: float, request: PlanRequestParameters
-    ) -> None:
-        limits = self._model.cartesian
-        assert limits["max_trans_dec"] < 0.0
-        rows = trajectory.path
-        gradient = np.abs(np.gradient(rows, np.linspace(0.0, 1.0, len(rows)), axis=0)).max(axis=0) + 1e-9
-        length, angle = max(length, 1e-9), max(angle, 1e-9)
-        speeds = (
-            limits["max_trans_vel"] / length,
-            limits["max_rot_vel"] / angle,
-            (self._model.velocities / gradient).min(),
+        assert self._driver.q is not None
+        scaling = (
+            single_plan_parameters.max_velocity_scaling_factor,
+            single_plan_parameters.max_acceleration_scaling_factor,
         )
-        accelerations = (
-            limits["max_trans_acc"] / length,
-            (0.5 * self._model.accelerations / gradient).min(),
-        )
-        speed = request.max_velocity_scaling_factor * float(min(speeds))
-        acceleration = request.max_acceleration_scaling_factor * float(min(accelerations))
-        if faults.due("too_fast"):
-            speed, acceleration = 2.5 * speed, 50.0 * acceleration
-        trajectory.retime(speed, acceleration, PERIOD)
+        line = straight(self._model, self._driver.q, self._goal, *scaling)
+        code = MoveItErrorCodes.NO_IK_SOLUTION if line is None else MoveItErrorCodes.SUCCESS
+        return MotionPlanResponse(line, code)
 
 
 class MoveItPy:

@@ -1,0 +1,27 @@
+"""One node of a system, however it is started."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Parameter = bool | int | float | str | list[str] | list[float]
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """One node as launch_ros and run.py start it.
+
+    Attributes:
+        package, executable: as in `ros2 run <package> <executable>`.
+        name, namespace: of the node.
+        parameters: ROS parameters by name.
+        remappings: pairs of topic names, from and to.
+        required: whether the system ends when the node ends.
+    """
+
+    package: str
+    executable: str
+    name: str
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    remappings: tuple[tuple[str, str], ...] = ()
+    namespace: str = ""
+    required: bool = True

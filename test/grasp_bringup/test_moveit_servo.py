@@ -1,0 +1,133 @@
+import importlib
+import os
+import sys
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.parameter import Parameter
+
+from conformance.executors import DOUBLE
+from grasp_bringup.moveit_servo import POSE, STATUS, ServoMode, status_of
+from qtopt_policy.base_node import ERROR, OK, WARN, status
+from qtopt_policy.errors import ConfigError
+from support.graph import ros_graph
+
+
+@pytest.mark.parametrize("code", STATUS)
+def test_every_documented_code_has_a_name_of_its_own(code: int) -> None:
+    assert [other for other in STATUS if STATUS[other][0] == STATUS[code][0]] == [code]
+
+
+def test_halts_are_errors_and_slowing_down_is_a_warning() -> None:
+    for name, level in STATUS.values():
+        assert level == ("error" if name.startswith(("halt", "invalid")) else level)
+        assert not name.startswith("decelerate") or level == "warn"
+    assert status_of(0, "").level == "ok"
+
+
+def test_an_unknown_code_is_an_error_with_its_number() -> None:
+    found = status_of(42, "new")
+    assert (found.name, found.level, found.text) == ("code_42", "error", "new")
+
+
+def test_pose_mode_is_asked_for_until_it_is_granted() -> None:
+    mode = ServoMode()
+    assert not mode.must_ask(False, 0.0)
+    assert mode.must_ask(True, 1.0)
+    assert not mode.must_ask(True, 1.2)
+    assert mode.must_ask(True, 1.6)
+    mode.answered(True)
+    assert not mode.must_ask(True, 9.0)
+
+
+def test_a_restarted_servo_is_asked_again() -> None:
+    mode = ServoMode()
+    mode.must_ask(True, 1.0)
+    mode.answered(True)
+    assert not mode.must_ask(False, 2.0)
+    assert not mode.poses
+    assert mode.must_ask(True, 2.1)
+
+
+def test_a_stop_pauses_once_and_a_resume_goes_on() -> None:
+    mode = ServoMode()
+    assert mode.pause(False) is None
+    assert mode.pause(True) is True
+    assert mode.pause(True) is None
+    assert mode.pause(False) is False
+
+
+class Client:
+    """A service's client that keeps what it was asked and answers at once."""
+
+    def __init__(self) -> None:
+        self.ready, self.requests, self.success = True, [], True  # type: tuple[bool, list[Any], bool]
+
+    def service_is_ready(self) -> bool:
+        return self.ready
+
+    def call_async(self, request: Any) -> Any:
+        self.requests.append(request)
+        answer = SimpleNamespace(result=lambda: SimpleNamespace(success=self.success))
+        return SimpleNamespace(add_done_callback=lambda done: done(answer))
+
+
+@pytest.fixture
+def node(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """moveit_servo_node with doubles of the types that are not on the package index."""
+    monkeypatch.syspath_prepend(str(DOUBLE))
+    before = dict(os.environ)
+    module: Any = importlib.import_module("grasp_bringup.moveit_servo_node")
+
+    class Node(module.MoveItServoNode):  # type: ignore[misc]
+        clients_made: dict[str, Client] = {}  # noqa: RUF012
+
+        def create_client(self, kind: Any, name: str) -> Client:
+            return self.clients_made.setdefault(name, Client())
+
+        def create_subscription(self, kind: Any, topic: str, callback: Any, qos: Any, **options: Any) -> Any:
+            if kind is module.ServoStatus:
+                assert topic == "servo_node/status"
+                self.on_servo_status = callback
+                return None
+            return super().create_subscription(kind, topic, callback, qos, **options)
+
+    Node.status_type = module.ServoStatus
+    with ros_graph(tmp_path) as graph:
+        yield graph.start(Node())
+    os.environ.clear()
+    os.environ.update(before)
+    for name in [name for name in sys.modules if name.startswith(("moveit", "shape_msgs"))]:
+        del sys.modules[name]
+    sys.modules.pop("grasp_bringup.moveit_servo_node", None)
+
+
+@pytest.mark.graph
+def test_the_node_asks_for_poses_and_reports_what_servo_says(node: Any) -> None:
+    node._check()
+    asked = node.clients_made["servo_node/switch_command_type"].requests
+    assert [request.command_type for request in asked] == [POSE]
+    node._check()
+    assert node._statuses["moveit_servo_node: mode"].level == OK
+    for code, level in ((0, OK), (4, WARN), (5, ERROR)):
+        node.on_servo_status(node.status_type(code=code, message="text"))
+        found = node._statuses["moveit_servo_node: status"]
+        assert (found.level, found.message) == (level, STATUS[code][0])
+
+
+@pytest.mark.graph
+def test_the_node_pauses_servo_at_a_stop_and_lets_it_go_on(node: Any) -> None:
+    for stopped in (0, 1, 1, 0):
+        entry = status("arm", OK, "", {"stopped": stopped, "holding": 1})
+        node._on_arm_state(DiagnosticArray(status=[entry]))
+    assert [r.data for r in node.clients_made["servo_node/pause_servo"].requests] == [True, False]
+
+
+@pytest.mark.graph
+def test_the_node_refuses_another_real_time_factor(node: Any) -> None:
+    node.set_parameters([Parameter("rtf", value=2.0)])
+    with pytest.raises(ConfigError, match="must be 1"):
+        node.setup()
