@@ -40,7 +40,7 @@ REQUEST = {
 PIPELINE = {"planning_plugins": list, "request_adapters": list, "response_adapters": list}
 # Documented keys and their types, by file; `*` is any name. From moveit2 8fcb5d23:
 # kinematics_parameters.yaml, cartesian_limits_parameters.yaml, planning_pipeline_parameters.yaml,
-# trajectory_execution_manager.cpp, moveit_cpp.hpp, planning_component.hpp, moveit_servo/config/servo_parameters.yaml.
+# trajectory_execution_manager.cpp, moveit_cpp.hpp, planning_component.hpp, servo_parameters.yaml.
 SCHEMAS: dict[str, dict[str, Any]] = {
     "kinematics.yaml": {
         "*": {

@@ -15,6 +15,9 @@ from qtopt_policy.base_node import ERROR, OK, WARN, status
 from qtopt_policy.errors import ConfigError
 from support.graph import ros_graph
 
+# What is imported with the double must not stay for other tests.
+MODULES = ("moveit", "shape_msgs", "grasp_bringup.moveit_node", "grasp_bringup.moveit_servo_node")
+
 
 @pytest.mark.parametrize("code", STATUS)
 def test_every_documented_code_has_a_name_of_its_own(code: int) -> None:
@@ -100,9 +103,8 @@ def node(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         yield graph.start(Node())
     os.environ.clear()
     os.environ.update(before)
-    for name in [name for name in sys.modules if name.startswith(("moveit", "shape_msgs"))]:
+    for name in [name for name in sys.modules if name.startswith(MODULES)]:
         del sys.modules[name]
-    sys.modules.pop("grasp_bringup.moveit_servo_node", None)
 
 
 @pytest.mark.graph
