@@ -5,6 +5,7 @@ machine does meets all of them. Times are medians over rounds, of forward and ba
 to the first variant; `compile` names how long its first call took.
 
     python bench/bench_train_options.py --rounds 20
+    python bench/bench_train_options.py --without bfloat16
     python bench/bench_train_options.py --device cuda --network grasping44 --batch 64
 """
 
@@ -92,11 +93,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--no-compile", action="store_true")
+    parser.add_argument("--without", nargs="*", default=[], help="words of variants to leave out")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     size = (472, 472) if arguments.network == "grasping44" else (64, 64)
-    variants = [variant for variant in VARIANTS if not (variant[3] and arguments.no_compile)]
+    variants = [v for v in VARIANTS if not any(word in v[0] for word in arguments.without)]
     steps = [make_step(variant, arguments, MdpConfig(image_size=size)) for variant in variants]
     first = [timed(step) for step in steps]
     rounds = [[timed(step) for step in steps] for _ in range(arguments.rounds)]

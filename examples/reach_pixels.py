@@ -1,8 +1,8 @@
-"""A task from pixels that is not grasping: drive a dot onto a ring and say that it is there.
+"""A task from pixels that is not grasping: drive a dot onto a disc and say that it is there.
 
-Observation: an image, 32 x 32 x 3, with the dot (white), the ring (green) and rings to be left alone (red).
+Observation: an image, 16 x 16 x 3, with the dot (white), the disc (green) and a disc to be left alone (red).
 Action: a Dict of a move (Box, two numbers) and a choice (Discrete: go on, or stop). Reward: 1 at `stop`
-within the ring, 0 otherwise; the episode ends there, or after 20 steps without a reward. So the return lies
+within the disc, 0 otherwise; the episode ends there, or after 20 steps without a reward. So the return lies
 in [0, 1] and needs no mapping.
 """
 
@@ -14,9 +14,9 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-SIDE = 32
-STEP = 0.2  # longest move along an axis, in widths of the image
-RADIUS = 0.13
+SIDE = 16
+STEP = 0.25  # longest move along an axis, in widths of the image
+RADIUS = 0.15
 MAX_STEPS = 20
 GO, STOP = 0, 1
 
@@ -25,7 +25,7 @@ class ReachPixels(gymnasium.Env[NDArray[np.uint8], dict[str, Any]]):
     """See the module.
 
     Args:
-        distractors: red rings.
+        distractors: red discs.
     """
 
     def __init__(self, distractors: int = 1) -> None:
@@ -35,13 +35,13 @@ class ReachPixels(gymnasium.Env[NDArray[np.uint8], dict[str, Any]]):
         )
         self._distractors = distractors
         self._dot: NDArray[np.float64] = np.zeros(2)
-        self._rings: NDArray[np.float64] = np.zeros((1 + distractors, 2))
+        self._discs: NDArray[np.float64] = np.zeros((1 + distractors, 2))
         self._steps = 0
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
-        """Place dot and rings; rings do not overlap."""
+        """Place dot and discs; discs do not overlap."""
         super().reset(seed=seed)
         self._steps = 0
         self._dot = self.np_random.uniform(0.05, 0.95, 2)
@@ -50,14 +50,14 @@ class ReachPixels(gymnasium.Env[NDArray[np.uint8], dict[str, Any]]):
             place = self.np_random.uniform(RADIUS, 1.0 - RADIUS, 2)
             if all(np.linalg.norm(place - other) > 2.5 * RADIUS for other in places):
                 places.append(place)
-        self._rings = np.array(places)
+        self._discs = np.array(places)
         return self._image(), {}
 
     def step(self, action: dict[str, Any]) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
         """Move, or stop and be judged."""
         self._steps += 1
         if int(action["choice"]) == STOP:
-            reached = bool(np.linalg.norm(self._dot - self._rings[0]) < RADIUS)
+            reached = bool(np.linalg.norm(self._dot - self._discs[0]) < RADIUS)
             return self._image(), float(reached), True, False, {"is_success": reached}
         self._dot = np.clip(self._dot + np.asarray(action["move"]), 0.0, 1.0)
         ended = self._steps >= MAX_STEPS
@@ -66,8 +66,8 @@ class ReachPixels(gymnasium.Env[NDArray[np.uint8], dict[str, Any]]):
     def _image(self) -> NDArray[np.uint8]:
         image = np.zeros((SIDE, SIDE, 3), dtype=np.uint8)
         colours = [(40, 220, 60)] + [(220, 40, 40)] * self._distractors
-        for place, colour in zip(self._rings, colours, strict=True):
-            cv2.circle(image, _pixel(place), round(RADIUS * SIDE), colour, 1)
+        for place, colour in zip(self._discs, colours, strict=True):
+            cv2.circle(image, _pixel(place), round(RADIUS * SIDE), colour, -1)
         cv2.circle(image, _pixel(self._dot), 1, (255, 255, 255), -1)
         return image
 

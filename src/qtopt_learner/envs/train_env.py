@@ -18,6 +18,8 @@ from qtopt_learner.envs.player import Played, Player, played_rows
 from qtopt_learner.envs.score import SCORE_SEEDS, Score, play_score
 from qtopt_learner.envs.task import EnvTask, make_env
 from qtopt_learner.envs.weights import save_weights
+from qtopt_learner.report.source import SCORES
+from qtopt_learner.rows import Rows
 from qtopt_learner.run import Run
 from qtopt_learner.train import training_progress
 from qtopt_learner.trainer import Experience, Trainer
@@ -25,9 +27,10 @@ from qtopt_policy.cem import CemConfig
 from qtopt_policy.config import to_mapping
 
 NEWEST = "newest.safetensors"
-SCORES = "scores.json"
 # Returns are written as the mean over so many episodes.
 REPORT_EPISODES = 20
+# Rows that are put into the replay at a time, at least.
+GROUP = 128
 # Scored episodes are played so many side by side.
 SCORED_TOGETHER = 16
 
@@ -59,6 +62,7 @@ class EnvLearner:
         self._exploring = ExploringDecider(greedy, self.task.actions, config.play, self._rng)
         self._due = 0.0
         self._recent: list[Played] = []
+        self._waiting: list[Rows] = []
 
     def _seed(self) -> int:
         return int(self._rng.integers(0, SCORE_SEEDS))
@@ -81,9 +85,14 @@ class EnvLearner:
             self._recent = []
 
     def _take(self, ended: Sequence[Played]) -> None:
-        for played in ended:
-            rows = played_rows(played, self._config.returns, self._config.discount)
-            self._online.append(rows, f"seed {played.seed}")
+        """Keep what ended; an append to the replay costs a sync, so episodes go there in groups."""
+        config = self._config
+        self._waiting += [played_rows(played, config.returns, config.discount) for played in ended]
+        if sum(len(rows["reward"]) for rows in self._waiting) < GROUP:
+            return
+        joined = {name: np.concatenate([rows[name] for rows in self._waiting]) for name in self._waiting[0]}
+        self._online.append(joined, f"from row {self._online.end}")
+        self._waiting = []
 
     def on_checkpoint(self, trainer: Trainer) -> None:
         """Publish target 1, the network that acts."""

@@ -67,6 +67,7 @@ GROUPS: tuple[tuple[str, str, tuple[Curve, ...]], ...] = (
         (
             Curve("label_age", "label age", "error"),
             Curve("online_share", "own share", "q", 1.0),
+            Curve("return/exploring", "own return", "success"),
             Curve("rows_offline", "offline rows", "label"),
             Curve("rows_online", "own rows", "v"),
         ),

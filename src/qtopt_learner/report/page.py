@@ -31,6 +31,7 @@ def page(run: RunContents) -> str:
         f"<h1>{escape(title)}</h1>",
         _cards(run),
         *_evaluations(run.evaluations),
+        *_scores(run.scores),
         *_own(run.results),
         curves(run.series, float(run.step)),
         *_films(run),
@@ -96,6 +97,29 @@ def _evaluations(evaluations: Mapping[str, Mapping[str, Any]]) -> list[str]:
         end = "" if found["complete"] else f" <b>Not complete.</b> {escape(str(found['trouble']))}"
         parts += ["<h2>Evaluation</h2>", f"<p>{escape(origin)}{end}</p>", table(HEAD, rows)]
     return parts
+
+
+def _scores(scores: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not scores:
+        return []
+    rows = []
+    for row in scores:
+        count, success = len(row["returns"]), row["successes"]
+        told = "-" if success is None else str(Rate(int(success), count))
+        margin = "" if row["margin_95"] is None else f" +- {row['margin_95']:.2f}"
+        rows.append(
+            (
+                str(row["policy"]),
+                f"{count}",
+                f"{row['mean']:.2f}{margin}",
+                told,
+                f"{row['steps'] / count:.1f}",
+            )
+        )
+    head = ("policy", "episodes", "return [95 %]", "success [95 %]", "steps per episode")
+    seeds = scores[0]["seeds"]
+    text = f"Episodes with the seeds {seeds[0]} to {seeds[1]}, the same for all; returns are not discounted."
+    return ["<h2>Scores</h2>", f"<p>{text}</p>", table(head, rows)]
 
 
 def _rate(found: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from qtopt_learner.report.curves import Series, collect
 from qtopt_learner.report.episodes import in_order_of_time, recordings, shard_results, spread
 from qtopt_policy.errors import ConfigError
 
-CONFIG_FILE, EPISODES = "run.json", "episodes"
+CONFIG_FILE, EPISODES, SCORES = "run.json", "episodes", "scores.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +29,7 @@ class RunContents:
         results: outcomes of its own episodes, the oldest first.
         films: some of its own episodes, the oldest first.
         evaluations: results of `qtopt evaluate`, by file name.
+        scores: of a run on a Gymnasium environment, random and learned.
     """
 
     folder: Path
@@ -39,6 +40,7 @@ class RunContents:
     results: tuple[EpisodeResult, ...]
     films: tuple[Recording, ...]
     evaluations: Mapping[str, Mapping[str, Any]]
+    scores: tuple[Mapping[str, Any], ...] = ()
 
 
 def read_run(folder: Path, films: int, evaluations: tuple[Path, ...] = ()) -> RunContents:
@@ -67,6 +69,7 @@ def read_run(folder: Path, films: int, evaluations: tuple[Path, ...] = ()) -> Ru
         results=tuple(result for shard in shards for result in shard_results(shard)),
         films=tuple(recordings(spread(shards, films))) if films else (),
         evaluations={str(path): read_json(path) for path in files},
+        scores=tuple(read_json(folder / SCORES)["scores"]) if (folder / SCORES).exists() else (),
     )
 
 

@@ -17,12 +17,12 @@ from qtopt_learner.envs.player import Played, Player, played_rows
 from qtopt_learner.envs.returns import ReturnRange
 from qtopt_learner.envs.score import SCORE_SEEDS, Score, play_score
 from qtopt_learner.envs.task import EnvTask, make_env
-from qtopt_learner.envs.train_env import SCORES, EnvLearner, episode_numbers, train_env
+from qtopt_learner.envs.train_env import EnvLearner, episode_numbers, train_env
 from qtopt_learner.envs.weights import load_weights, save_weights
 from qtopt_learner.labels import LabelConfig
 from qtopt_learner.metrics import CSV_FILE, read_metrics
 from qtopt_learner.report.page import page
-from qtopt_learner.report.source import read_run
+from qtopt_learner.report.source import SCORES, read_run
 from qtopt_learner.rows import Layout
 from qtopt_learner.targets import TargetConfig
 from qtopt_learner.train_config import OptimiserConfig, QuantileConfig
@@ -141,7 +141,8 @@ def test_a_run_leaves_scores_numbers_weights_and_a_report(finished: EnvRunConfig
     assert (info["steps"], info["network"]) == (150, "vector")
     html = page(read_run(finished.out, films=2))
     assert "support.small_envs:corridor" in html
-    assert "exploring" in html
+    assert "own return" in html
+    assert all(word in html for word in ("<h2>Scores</h2>", "<td>random</td>", "<td>learned</td>"))
 
 
 def test_weights_play_as_the_run_did(finished: EnvRunConfig) -> None:
