@@ -23,7 +23,8 @@ TRAINED = (
 )
 UNTRAINED = (
     "No trained checkpoint ships for the {camera} camera. The scripted policy runs most episodes; every "
-    "{every}th one is run by a network with random weights (cem), which nobody has trained and which is expected to fail."
+    "{every}th one is run by a network with random weights (cem), which nobody has trained and which is "
+    "expected to fail."
 )
 
 

@@ -72,4 +72,4 @@ def mcnemar(first_only: int, second_only: int) -> float:
     """
     tosses = first_only + second_only
     tail = sum(comb(tosses, k) for k in range(min(first_only, second_only) + 1))
-    return min(1.0, 2.0 * tail / 2**tosses)
+    return min(1.0, 2.0 * tail / float(2**tosses))
