@@ -64,7 +64,8 @@ def _mark(x: float, bottom: float, number: int) -> str:
 
 
 def _tick(x: float, bottom: float, text: str) -> str:
-    return _text(x, bottom + 17.0, text, "tick", "middle")
+    # The last one would be cut off by the edge of the picture.
+    return _text(x, bottom + 17.0, text, "tick", "end" if x > WIDTH - RIGHT - 1.0 else "middle")
 
 
 def _text(x: float, y: float, text: str, name: str, anchor: str) -> str:
