@@ -173,7 +173,7 @@ def run(options: CalibrateOptions, console: Console | None = None) -> int:
 
 
 def _show(console: Console, views: list[View], left_out: dict[str, str], result: HandEye) -> None:
-    table = Table("picture", "corners", "error [px]")
+    table = Table("picture", "corners", r"error \[px]")
     for view, error in zip(views, result.errors, strict=True):
         table.add_row(view.name, str(len(view.pixels)), f"{error:.2f}")
     for name, reason in left_out.items():

@@ -46,13 +46,13 @@ class GripperConfig:
 
     def __post_init__(self) -> None:
         if not self.joints:
-            raise ConfigError("gripper: joints is empty: name the joint that tells the aperture first")
+            raise ConfigError("joints is empty: name the joint that tells the aperture first")
         if self.aperture_scale == 0.0:
-            raise ConfigError("gripper: aperture_scale 0.0: the joint's position must tell the aperture")
+            raise ConfigError("aperture_scale 0.0: the joint's position must tell the aperture")
         closed, opened = self.aperture(self.closed_position), self.aperture(self.open_position)
         if not closed <= self.held_aperture < opened:
             raise ConfigError(
-                f"gripper: held_aperture {self.held_aperture} m: must lie between the apertures that the map "
+                f"held_aperture {self.held_aperture} m: must lie between the apertures that the map "
                 f"gives for closed_position ({closed:.4f} m) and open_position ({opened:.4f} m)"
             )
 
