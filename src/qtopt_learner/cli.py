@@ -1,4 +1,4 @@
-"""The command line: `qtopt demo | collect | evaluate | compare | bags | report | doctor | calibrate`."""
+"""The command line: `qtopt demo | collect | evaluate | compare | scenario | bags | report | ...`."""
 
 import sys
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 from tyro import conf
 
-from qtopt_learner import cli_config
+from qtopt_learner import cli_config, scenario_config
 from qtopt_policy.errors import QtoptError
 
 Command = (
@@ -15,6 +15,7 @@ Command = (
     | Annotated[cli_config.CollectConfig, conf.subcommand("collect")]
     | Annotated[cli_config.EvaluateConfig, conf.subcommand("evaluate")]
     | Annotated[cli_config.CompareConfig, conf.subcommand("compare")]
+    | Annotated[scenario_config.ScenarioRunConfig, conf.subcommand("scenario")]
     | Annotated[cli_config.Bags, conf.subcommand("bags")]
     | Annotated[cli_config.DoctorConfig, conf.subcommand("doctor")]
     | Annotated[cli_config.CalibrateConfig, conf.subcommand("calibrate")]
@@ -62,6 +63,10 @@ def _run(command: object) -> int:
         from qtopt_learner import compare
 
         return compare.run(command)
+    if isinstance(command, scenario_config.ScenarioRunConfig):
+        from qtopt_learner import scenario
+
+        return scenario.run(command)
     if isinstance(command, cli_config.Bags):
         from qtopt_learner import cli_bags
 

@@ -61,9 +61,7 @@ def evaluate(config: EvaluateConfig, console: Console, folder: Path) -> Evaluati
         ConfigError: more scenes than the benchmark has, or another task than its own.
         CheckpointError, WorkerDiedError, NodeDiedError: before the first episode has ended.
     """
-    for name in config.policies:
-        if name not in (*POLICIES, ORACLE):
-            raise UnknownNameError("policy", name, (*POLICIES, ORACLE))
+    check_policies(config.policies)
     benchmark = load_benchmark(config.benchmark)
     seeds = scene_seeds(benchmark, config.first, config.episodes)
     results: list[EpisodeResult] = []
@@ -80,6 +78,13 @@ def evaluate(config: EvaluateConfig, console: Console, folder: Path) -> Evaluati
     results.sort(key=lambda row: (config.policies.index(row.policy), row.seed))
     command = shlex.join(["qtopt", *sys.argv[1:]])
     return Evaluation(command, config, benchmark.digest, tuple(seeds), tuple(results), trouble)
+
+
+def check_policies(names: tuple[str, ...]) -> None:
+    """Raise UnknownNameError if a policy does not exist."""
+    for name in names:
+        if name not in (*POLICIES, ORACLE):
+            raise UnknownNameError("policy", name, (*POLICIES, ORACLE))
 
 
 def _play(config: EvaluateConfig, benchmark: Benchmark, seeds: range, folder: Path, take: Take) -> None:

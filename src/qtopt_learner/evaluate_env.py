@@ -37,7 +37,7 @@ class EnvPlayers:
 
         def play(job: Job) -> EpisodeResult:
             if job.policy not in policies:
-                policies[job.policy] = _make(job.policy, env, config)
+                policies[job.policy] = policy_in(env, job.policy, config)
             return play_episode(env, policies[job.policy], job)
 
         return play
@@ -73,7 +73,8 @@ def scene_seeds(benchmark: Benchmark, first: int, episodes: int | None) -> range
     return seeds
 
 
-def _make(name: str, env: GraspEnv, config: EvaluateConfig) -> Policy:
+def policy_in(env: GraspEnv, name: str, config: EvaluateConfig) -> Policy:
+    """Build the policy that an evaluation names, for one environment; errors as `make_policy`."""
     if name == ORACLE:
         return OraclePolicy(env.world, env.mdp)
     return make_policy(

@@ -14,7 +14,7 @@ from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
 from grasp_bringup.sim.executor import Executor
-from grasp_bringup.sim.scene import SEEDS_PER_SPLIT, SceneConfig, load_scene_config, sample_scene
+from grasp_bringup.sim.scene import SEEDS_PER_SPLIT, Scene, SceneConfig, load_scene_config, sample_scene
 from grasp_bringup.sim.world import Truth, World
 from qtopt_collector.success import GripperSample, judge
 from qtopt_policy.camera import CameraModel
@@ -123,12 +123,15 @@ class GraspEnv(gymnasium.Env[Any, Any]):
         self.split = (options or {}).get("split", self.split)
         if seed is None:
             seed = int(self.np_random.integers(self.config.evaluation_seeds, SEEDS_PER_SPLIT))
-        scene = sample_scene(self.config, self.split, seed, self.robot.bin)
+        scene = self._draw(seed)
         self.world.reset(scene)
         self._executor.start()
         self._steps, self._done, self._seed = 0, False, seed
         families = tuple(item.shape.family for item in scene.objects)
         return self._observe(), {"split": self.split, "seed": seed, "families": families}
+
+    def _draw(self, seed: int) -> Scene:
+        return sample_scene(self.config, self.split, seed, self.robot.bin)
 
     def step(self, action: ArrayLike) -> tuple[Observations, float, bool, bool, dict[str, Any]]:
         """Carry out one step of the MDP.
