@@ -33,7 +33,7 @@ bench: setup $(STAMPS)/bench
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy src test bench launch tools
+	$(BIN)/mypy src test bench launch tools examples
 
 clean:
 	rm -rf $(VENV) build install log dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.mark.linter
 @pytest.mark.timeout(300)  # a first run reads torch
 def test_mypy_strict() -> None:
-    command = [sys.executable, "-m", "mypy", "src", "test", "bench", "launch", "tools"]
+    command = [sys.executable, "-m", "mypy", "src", "test", "bench", "launch", "tools", "examples"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
 
