@@ -70,7 +70,7 @@ class GuardNode(MotionNode):
         self.create_service(SetBool, topics.ARM_ARM, self._on_arm)
         self.create_timer(CHECK_PERIOD, self._check, clock=self.steady_clock)
         self.create_timer(REPORT_PERIOD, self._report, clock=self.steady_clock)
-        self._guard.set_owner(self.parameter(topics.OWNER_PARAMETER, str), self._now())
+        self._guard.set_owner(self.parameter(topics.OWNER_PARAMETER, str), self.now_ns())
         self.add_on_set_parameters_callback(self._check_owner)
         self.add_post_set_parameters_callback(self._set_owner)
         self._publish_state()
@@ -82,9 +82,6 @@ class GuardNode(MotionNode):
             self.create_subscription(Bool, gripper, partial(self._on_gripper, owner), LATEST_QOS)
             heartbeat = f"{topics.HEARTBEAT}/{node}"
             self.create_subscription(Header, heartbeat, partial(self._on_heartbeat, owner), LATEST_QOS)
-
-    def _now(self) -> int:
-        return int(self.get_clock().now().nanoseconds)
 
     # ---- measured arm and wishes
 
@@ -105,7 +102,7 @@ class GuardNode(MotionNode):
             return
         stamp = nanoseconds(message.header.stamp)
         wish = Wish(owner, message.header.frame_id, stamp, pose_values(message))
-        verdict = self._guard.wish(wish, self._now(), self.steady_now())
+        verdict = self._guard.wish(wish, self.now_ns(), self.steady_now())
         if verdict.target is not None:
             # The wish's own stamp: the executor sees its true age.
             self._target.publish(pose_message(verdict.target, self._base_frame, message.header.stamp))
@@ -130,7 +127,7 @@ class GuardNode(MotionNode):
     def _set_owner(self, parameters: list[Parameter]) -> None:
         for parameter in parameters:
             if parameter.name == topics.OWNER_PARAMETER:
-                self._guard.set_owner(parameter.value, self._now())
+                self._guard.set_owner(parameter.value, self.now_ns())
         self._publish_state()
 
     def _on_stop(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -140,14 +137,14 @@ class GuardNode(MotionNode):
         return response
 
     def _on_resume(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        finding = self._guard.resume(self._now(), self.steady_now())
+        finding = self._guard.resume(self.now_ns(), self.steady_now())
         self._publish_state()
         response.success = finding is None
         response.message = "resumed" if finding is None else finding.detail
         return response
 
     def _on_arm(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        self._guard.arm(request.data, self._now())
+        self._guard.arm(request.data, self.now_ns())
         self._publish_state()
         response.success, response.message = True, "armed" if request.data else "disarmed"
         return response

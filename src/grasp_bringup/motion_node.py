@@ -56,6 +56,10 @@ class MotionNode(BaseNode):
         """Return the time that watchdogs count [s]: it rests while a simulator's clock does."""
         return self._watch.now(super().steady_now(), self.now())
 
+    def now_ns(self) -> int:
+        """Return ROS time [ns]."""
+        return int(self.get_clock().now().nanoseconds)
+
     def clock_stalled(self) -> bool:
         """Return whether a simulator's clock has stood still for too long."""
         return self._watch.stalled(super().steady_now())

@@ -6,18 +6,16 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol
 
-from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import PoseStamped
 from sensor_msgs.msg import JointState
 
+from grasp_bringup.executor_node import ExecutorNode
 from grasp_bringup.kinematics import kinematics_of
-from grasp_bringup.motion_node import JOINT_QOS, MotionNode
+from grasp_bringup.motion_node import JOINT_QOS
 from grasp_bringup.moveit_config import moveit_parameters, write_parameters
 from grasp_bringup.moveit_inputs import MoveConfig, MoveInputs
 from grasp_bringup.moveit_motion import Arm, MoveLoop
-from grasp_bringup.wish import Wish, malformed
 from qtopt_policy import topics
-from qtopt_policy.base_node import LATCHED_QOS, LATEST_QOS, OK, as_dict, nanoseconds, pose_values
+from qtopt_policy.base_node import OK, nanoseconds
 from qtopt_policy.errors import ShapeError
 from qtopt_policy.geometry import Pose
 from qtopt_policy.joint_buffer import JointBuffer
@@ -33,7 +31,7 @@ class ReleasableArm(Arm, Protocol):
         """Let go; nothing else is called afterwards."""
 
 
-class MoveItTopicsNode(MotionNode):
+class MoveItTopicsNode(ExecutorNode):
     """Connects MoveLoop with topics and clocks; what it moves is made by `make_arm`.
 
     Parameters (ROS): `robot` and the fields of MoveConfig, which only a start can set.
@@ -50,16 +48,15 @@ class MoveItTopicsNode(MotionNode):
     def setup(self) -> None:
         """Start MoveIt and connect it."""
         robot, config = self.robot(), self.read_config(MoveConfig)
-        self._joints, self._base_frame = robot.arm_joints, robot.base_frame
+        self._joints = robot.arm_joints
         self._inputs = MoveInputs(config, self.steady_now)
         self._buffer = JointBuffer()
         self._arm = self.make_arm(robot, self._parameter_file(robot), config)
         self._loop = MoveLoop(
-            self._arm, self._inputs, kinematics_of(robot), robot.limits, config, self._now_ns
+            self._arm, self._inputs, kinematics_of(robot), robot.limits, config, self.now_ns
         )
         self.create_subscription(JointState, topics.JOINT_STATES, self._on_joints, JOINT_QOS)
-        self.create_subscription(PoseStamped, topics.TARGET_POSE, self._on_target, LATEST_QOS)
-        self.create_subscription(DiagnosticArray, topics.ARM_STATE, self._on_arm_state, LATCHED_QOS)
+        self.take_targets(robot.base_frame)
         self.create_timer(REPORT_PERIOD, self._report, clock=self.steady_clock)
         self._loop.start()
 
@@ -85,40 +82,33 @@ class MoveItTopicsNode(MotionNode):
         with self._steady_lock:
             return super().steady_now()
 
-    def _now_ns(self) -> int:
-        return int(self.get_clock().now().nanoseconds)
-
     def _on_joints(self, message: JointState) -> None:
         names, positions, velocities = list(message.name), list(message.position), list(message.velocity)
         try:
             stamp, steady = nanoseconds(message.header.stamp), self.steady_now()
             self._buffer.update(names, positions, velocities, [], stamp, steady)
         except ShapeError as error:
-            self._inputs.note("joint_state", str(error))
+            self.note("joint_state", str(error))
             return
         snapshot = self._buffer.snapshot(self._joints)
         if snapshot is not None and set(names) & set(self._joints):
             self._inputs.joint_state(snapshot.position, snapshot.velocity)
 
-    def _on_target(self, message: PoseStamped) -> None:
-        stamp = nanoseconds(message.header.stamp)
-        wish = Wish("none", message.header.frame_id, stamp, pose_values(message))
-        finding = malformed(wish, self._base_frame)
-        if finding is not None:
-            self._inputs.note(finding.name, finding.detail)
-        elif self.active:
-            self._inputs.target(Pose.from_array(wish.values), stamp, self._now_ns())
+    def note(self, name: str, detail: str) -> None:
+        """Count a finding."""
+        self._inputs.note(name, detail)
 
-    def _on_arm_state(self, message: DiagnosticArray) -> None:
-        """Stop at once when the guard holds, rather than when its silence has lasted too long."""
-        for entry in message.status:
-            values = as_dict(entry)
-            if values.get("holding") == "1":
-                self._inputs.hold(values.get("reason") or "the guard holds")
+    def target(self, pose: Pose, stamp: int) -> None:
+        """Take a target."""
+        self._inputs.target(pose, stamp, self.now_ns())
+
+    def hold(self, reason: str) -> None:
+        """Stop now."""
+        self._inputs.hold(reason)
 
     def on_deactivate(self, state: Any) -> Any:
         """Stop; take no targets any more."""
-        self._inputs.hold("not active")
+        self.hold("not active")
         return super().on_deactivate(state)
 
     def _report(self) -> None:

@@ -3,27 +3,16 @@
 import sys
 
 from builtin_interfaces.msg import Duration
-from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import PoseStamped
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from grasp_bringup.executor_node import ExecutorNode
 from grasp_bringup.kinematics import kinematics_of
-from grasp_bringup.motion_node import JOINT_QOS, MotionNode
+from grasp_bringup.motion_node import JOINT_QOS
 from grasp_bringup.servo import ServoConfig, ServoCore
 from grasp_bringup.servo_loop import LoopConfig, Plan, ServoLoop, TrajectoryPoint
-from grasp_bringup.wish import Wish, malformed
 from qtopt_policy import topics
-from qtopt_policy.base_node import (
-    LATCHED_QOS,
-    LATEST_QOS,
-    OK,
-    as_dict,
-    nanoseconds,
-    pose_values,
-    spin,
-    time_message,
-)
+from qtopt_policy.base_node import LATEST_QOS, OK, nanoseconds, spin, time_message
 from qtopt_policy.errors import ShapeError
 from qtopt_policy.geometry import Pose
 from qtopt_policy.joint_buffer import JointBuffer
@@ -32,7 +21,7 @@ PERIOD = 0.01  # [s]
 REPORT_PERIOD = 0.5  # [s] of the steady clock
 
 
-class ServoNode(MotionNode):
+class ServoNode(ExecutorNode):
     """Connects ServoLoop with topics and clocks.
 
     Parameters (ROS): `robot` and the fields of ServoConfig and LoopConfig, which only a start can set.
@@ -50,17 +39,12 @@ class ServoNode(MotionNode):
         core = ServoCore(kinematics_of(robot), robot.limits, PERIOD, config)
         self._loop = ServoLoop(core, self.read_config(LoopConfig))
         self._joints = robot.arm_joints
-        self._base_frame = robot.base_frame
         self._buffer = JointBuffer()
         self._command = self.create_publisher(JointTrajectory, robot.arm_topic, LATEST_QOS)
         self.create_subscription(JointState, topics.JOINT_STATES, self._on_joints, JOINT_QOS)
-        self.create_subscription(PoseStamped, topics.TARGET_POSE, self._on_target, LATEST_QOS)
-        self.create_subscription(DiagnosticArray, topics.ARM_STATE, self._on_arm_state, LATCHED_QOS)
+        self.take_targets(robot.base_frame)
         self.create_timer(PERIOD, self._tick)
         self.create_timer(REPORT_PERIOD, self._report, clock=self.steady_clock)
-
-    def _now(self) -> int:
-        return int(self.get_clock().now().nanoseconds)
 
     def _on_joints(self, message: JointState) -> None:
         steady = self.steady_now()
@@ -68,28 +52,26 @@ class ServoNode(MotionNode):
         try:
             self._buffer.update(names, positions, [], [], nanoseconds(message.header.stamp), steady)
         except ShapeError as error:
-            self._loop.note("joint_state", str(error))
+            self.note("joint_state", str(error))
             return
         snapshot = self._buffer.snapshot(self._joints)
         if snapshot is not None:
             self._loop.joint_state(snapshot.position, snapshot.received)
 
-    def _on_target(self, message: PoseStamped) -> None:
-        stamp = nanoseconds(message.header.stamp)
-        wish = Wish("none", message.header.frame_id, stamp, pose_values(message))
-        finding = malformed(wish, self._base_frame)
-        if finding is not None:
-            self._loop.note(finding.name, finding.detail)
-        elif self.active:
-            self._loop.target(Pose.from_array(wish.values), stamp, self._now(), self.steady_now())
+    def note(self, name: str, detail: str) -> None:
+        """Count a finding."""
+        self._loop.note(name, detail)
 
-    def _on_arm_state(self, message: DiagnosticArray) -> None:
-        """Hold at once when the guard holds, rather than when its silence has lasted too long."""
-        if any(as_dict(entry).get("holding") == "1" for entry in message.status):
-            self._loop.hold()
+    def target(self, pose: Pose, stamp: int) -> None:
+        """Take a target."""
+        self._loop.target(pose, stamp, self.now_ns(), self.steady_now())
+
+    def hold(self, reason: str) -> None:
+        """Come to rest now."""
+        self._loop.hold()
 
     def _tick(self) -> None:
-        plan = self._loop.tick(self._now(), self.steady_now())
+        plan = self._loop.tick(self.now_ns(), self.steady_now())
         if plan is not None:
             self._command.publish(trajectory_message(plan, self._joints))
         elif self.simulated:

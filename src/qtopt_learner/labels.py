@@ -17,6 +17,7 @@ it is the step that was made, in the same bounds, with closing and terminating a
 network, data, actions and search are QT-Opt's and the labels are all that differs.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -137,6 +138,23 @@ def horizon(replay: Replay, rows: Index, n_step: int, discount: float) -> Horizo
     return Horizon(reward.astype(np.float32), row, factor.astype(np.float32))
 
 
+# Returns what is predicted of B states, shape (B, ...), searching with one seed each.
+Judge = Callable[[ObservationBatch, list[int]], Tensor]
+
+
+def judge_open_ends(
+    judge: Judge, replay: Replay, ahead: Horizon, rng: np.random.Generator, size: tuple[int, ...] = ()
+) -> Floats:
+    """Return what `judge` predicts where values follow, zeros where nothing does, shape (B, *size)."""
+    values = np.zeros((len(ahead.row), *size), dtype=np.float32)
+    opens = ahead.factor > 0.0
+    if opens.any():
+        batch = observation_batch(replay.gather(ahead.row[opens], ("image", "vectors", "geometry")))
+        seeds = rng.integers(0, 2**62, size=len(batch)).tolist()
+        values[opens] = judge(batch, seeds).cpu().numpy()
+    return values
+
+
 def outcomes(replay: Replay, rows: Index) -> Floats:
     """Return the reward at the end of the episodes of rows, which must be complete, shape (B,)."""
     ends: Floats = replay.get("reward", rows + replay.get("remaining", rows))
@@ -165,14 +183,10 @@ class Labeller:
             replay.set_values(rows, outcomes(replay, rows), step)
             return
         ahead = horizon(replay, rows, self._config.n_step, self._discount)
-        values = np.zeros(len(rows), dtype=np.float32)
-        opens = ahead.factor > 0.0
-        if opens.any():
-            batch = observation_batch(replay.gather(ahead.row[opens], ("image", "vectors", "geometry")))
-            seeds = rng.integers(0, 2**62, size=len(batch)).tolist()
-            found = state_values(self._targets, batch.to(self._device), seeds, self._config)
-            values[opens] = found.cpu().numpy()
-        replay.set_values(rows, values, step)
+        replay.set_values(rows, judge_open_ends(self._judge, replay, ahead, rng), step)
+
+    def _judge(self, batch: ObservationBatch, seeds: list[int]) -> Tensor:
+        return state_values(self._targets, batch.to(self._device), seeds, self._config)
 
     def targets_of(self, replay: Replay, rows: Index) -> Floats:
         """Return what Q should be for labelled transitions, before clipping to [0, 1], shape (B,)."""

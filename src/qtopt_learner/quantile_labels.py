@@ -8,12 +8,10 @@ remembers their means, for the metrics.
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from qtopt_learner.labels import Floats, LabelConfig, Targets, horizon
+from qtopt_learner.labels import Floats, LabelConfig, Targets, horizon, judge_open_ends
 from qtopt_learner.replay import Index, Replay
-from qtopt_learner.rows import observation_batch
 from qtopt_policy.cem import maximise
 from qtopt_policy.networks.base import QNetwork
 from qtopt_policy.networks.batch import ObservationBatch
@@ -61,13 +59,10 @@ class QuantileLabeller:
     def label(self, replay: Replay, rows: Index, step: int, rng: np.random.Generator) -> Floats:
         """Return what the quantiles of transitions should be, before clipping, shape (B, quantiles)."""
         ahead = horizon(replay, rows, self._config.n_step, self._discount)
-        values: NDArray[np.float32] = np.zeros((len(rows), self._count), dtype=np.float32)
-        opens = ahead.factor > 0.0
-        if opens.any():
-            batch = observation_batch(replay.gather(ahead.row[opens], ("image", "vectors", "geometry")))
-            seeds = rng.integers(0, 2**62, size=len(batch)).tolist()
-            found = state_quantiles(self._targets, batch.to(self._device), seeds, self._config)
-            values[opens] = found.cpu().numpy()
+        values = judge_open_ends(self._judge, replay, ahead, rng, (self._count,))
         replay.set_values(rows, values.mean(axis=1), step)
         labels: Floats = ahead.reward[:, None] + ahead.factor[:, None] * values
         return labels
+
+    def _judge(self, batch: ObservationBatch, seeds: list[int]) -> Tensor:
+        return state_quantiles(self._targets, batch.to(self._device), seeds, self._config)

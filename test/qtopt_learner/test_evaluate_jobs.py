@@ -1,10 +1,13 @@
 """Episodes over worker processes."""
 
+from functools import partial
+from pathlib import Path
+
 import pytest
 
 from qtopt_learner.evaluate_jobs import Job, WorkerDiedError, play_all
 from qtopt_policy.errors import UnknownNameError
-from support.players import make_dying, make_failing, make_player, make_refusing, play
+from support.players import make_dying, make_failing, make_marking, make_player, make_refusing, play
 
 JOBS = [Job(policy, seed) for policy in ("a", "b") for seed in range(4)]
 
@@ -35,7 +38,8 @@ def test_an_error_of_ours_crosses_the_processes_whole() -> None:
         list(play_all(make_refusing, JOBS[:2], 2))
 
 
-def test_leaving_early_drops_what_was_not_begun() -> None:
-    results = play_all(make_player, [Job("a", seed) for seed in range(500)], 2)
+def test_leaving_early_drops_what_was_not_begun(tmp_path: Path) -> None:
+    results = play_all(partial(make_marking, tmp_path), [Job("a", seed) for seed in range(500)], 2)
     next(results)
     results.close()  # type: ignore[attr-defined]  # an iterator that is a generator
+    assert 1 <= len(list(tmp_path.iterdir())) < 100

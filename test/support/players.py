@@ -1,6 +1,8 @@
 """What plays evaluation jobs without a simulator; importable in worker processes."""
 
 import os
+import time
+from pathlib import Path
 
 from qtopt_collector.report.score import EpisodeResult
 from qtopt_learner.evaluate_jobs import Job, Play
@@ -34,6 +36,17 @@ def make_dying() -> Play:
     def player(job: Job) -> EpisodeResult:
         if job.seed == 1:
             os._exit(9)
+        return play(job)
+
+    return player
+
+
+def make_marking(folder: Path) -> Play:
+    """Leaves a file for each scene that it has begun, and takes its time."""
+
+    def player(job: Job) -> EpisodeResult:
+        (folder / str(job.seed)).touch()
+        time.sleep(0.02)
         return play(job)
 
     return player

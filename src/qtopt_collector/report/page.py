@@ -30,7 +30,7 @@ def page(title: str, recordings: Sequence[Recording], shown: int, notes: Sequenc
         *(f'<p class="note">{escape(note)}</p>' for note in notes),
         _cards(recordings),
         "<h2>Policies</h2>",
-        _policies(scores([result_of(recording.episode) for recording in recordings])),
+        score_table(scores([result_of(recording.episode) for recording in recordings])),
         "<h2>Topics</h2>",
         _topics(recordings),
         "<h2>Episodes</h2>",
@@ -89,10 +89,13 @@ def megabytes(size: float) -> str:
     return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"
 
 
-def _policies(rows: Sequence[Score]) -> str:
-    head = ("policy", "episodes", "aborted", "success as judged [95 %]", "ground truth [95 %]", "mean steps")
+SCORES = ("policy", "episodes", "aborted", "as judged [95 %]", "ground truth [95 %]", "steps per episode")
+
+
+def score_table(rows: Sequence[Score]) -> str:
+    """Return one row per policy: success as judged and by ground truth, with 95 % intervals."""
     return table(
-        head,
+        SCORES,
         [
             (
                 row.policy,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from qtopt_collector.report.page import cards, document, table
+from qtopt_collector.report.page import SCORES, cards, document, score_table, table
 from qtopt_collector.report.score import EpisodeResult, Rate, scores
 from qtopt_collector.report.section import episode_section
 from qtopt_collector.report.style import CSS
@@ -21,7 +21,6 @@ STYLE = (
 )
 # Success is told over so many of the newest episodes.
 NEWEST = 400
-HEAD = ("policy", "episodes", "aborted", "as judged [95 %]", "ground truth [95 %]", "steps per episode")
 
 
 def page(run: RunContents) -> str:
@@ -64,19 +63,8 @@ def _own(results: Sequence[EpisodeResult]) -> list[str]:
     if not results:
         return []
     newest = results[-NEWEST:]
-    rows = [
-        (
-            row.policy,
-            f"{row.episodes}",
-            f"{row.aborted}",
-            str(row.judged),
-            str(row.truth),
-            f"{row.mean_steps:.1f}" if row.judged.trials else "-",
-        )
-        for row in scores(newest)
-    ]
     text = f"The newest {len(newest)} of {len(results)} episodes that the run has played while it learned."
-    return ["<h2>Its own episodes</h2>", f"<p>{text}</p>", table(HEAD, rows)]
+    return ["<h2>Its own episodes</h2>", f"<p>{text}</p>", score_table(scores(newest))]
 
 
 def _evaluations(evaluations: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -95,7 +83,7 @@ def _evaluations(evaluations: Mapping[str, Mapping[str, Any]]) -> list[str]:
         ]
         origin = f"{found['command']} (benchmark {found['benchmark_digest'][:12]}, {name})"
         end = "" if found["complete"] else f" <b>Not complete.</b> {escape(str(found['trouble']))}"
-        parts += ["<h2>Evaluation</h2>", f"<p>{escape(origin)}{end}</p>", table(HEAD, rows)]
+        parts += ["<h2>Evaluation</h2>", f"<p>{escape(origin)}{end}</p>", table(SCORES, rows)]
     return parts
 
 
