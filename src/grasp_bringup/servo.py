@@ -30,6 +30,8 @@ _DAMPING = 0.01  # [m] of the least squares: what it leaves of one tick's error,
 # The target counts as out of reach when it is farther than this [m or rad] and progress is below this share.
 _STUCK_ERROR = 1e-3
 _STUCK_SHARE = 0.05
+# A rotation may move the tool point off its place by this [m]: no turn out of reach is bought with more.
+_STRAY = 2e-3
 
 
 @dataclass(frozen=True)
@@ -155,9 +157,12 @@ class ServoCore:
             return rest
         share = min(1.0, self._tool_step / max(distance, 1e-12), self._turn_step / max(angle, 1e-12))
         step = self._joint_motion(lead, share * error, jacobian)
-        wanted = share * (distance + angle)
-        if max(distance, angle) > _STUCK_ERROR and np.linalg.norm(jacobian @ step) < _STUCK_SHARE * wanted:
+        strays = np.linalg.norm(error[:3] - jacobian[:3] @ step) > max(distance, _STRAY)
+        slow = np.linalg.norm(jacobian @ step) < _STUCK_SHARE * share * (distance + angle)
+        if strays or (slow and max(distance, angle) > _STUCK_ERROR):
             reasons.append("unreachable")
+        if strays:
+            return rest
         step = self._limited(step, reasons)
         return rest if self._too_low(lead + step, reasons) else step
 

@@ -18,6 +18,9 @@ class Limits:
         workspace_min, workspace_max: corners of the box for the tool point [m].
         max_step_length: longest displacement of one wish from the measured pose [m].
         max_step_yaw: largest rotation of one wish [rad].
+        yaw_centre, max_yaw: the tool's yaw stays within max_yaw of yaw_centre [rad], so that moves that add
+            up cannot wind the wrist up, and turning back never leads over the far side. A parallel gripper
+            needs no more than a quarter turn to either side.
         max_tool_speed: [m/s].
         max_tool_yaw_speed: [rad/s].
         joint_speed_fraction: share of the URDF's joint velocity limits.
@@ -30,6 +33,8 @@ class Limits:
     workspace_max: Vector3
     max_step_length: float = 0.07
     max_step_yaw: float = 0.55
+    yaw_centre: float = 0.0
+    max_yaw: float = 2.8
     max_tool_speed: float = 0.25
     max_tool_yaw_speed: float = 1.5
     joint_speed_fraction: float = 0.5
@@ -43,6 +48,8 @@ class Limits:
         for name in ("max_step_length", "max_step_yaw", "max_tool_speed", "max_tool_yaw_speed"):
             if not getattr(self, name) > 0.0:
                 raise ConfigError(f"{name} {getattr(self, name)}: must be above 0")
+        if not 0.0 < self.max_yaw < np.pi:
+            raise ConfigError(f"max_yaw {self.max_yaw}: must be in (0, pi)")
         if not 0.0 < self.joint_speed_fraction <= 1.0:
             raise ConfigError(f"joint_speed_fraction {self.joint_speed_fraction}: must be in (0, 1]")
 
@@ -63,7 +70,7 @@ class Clipped:
 def clip(measured: Pose, target: Pose, limits: Limits) -> Clipped:
     """Bring `target` within one step of the measured pose and into the workspace box.
 
-    The order is fixed: step length, step yaw, then box and clearance, so that the box always holds.
+    The order is fixed: step length, yaw, then box and clearance, so that the box always holds.
     """
     reasons: list[str] = []
     offset = target.position - measured.position
@@ -72,11 +79,10 @@ def clip(measured: Pose, target: Pose, limits: Limits) -> Clipped:
         offset = offset * (limits.max_step_length / length)
         reasons.append("step_length")
     quaternion = target.quaternion
-    yaw = wrap_angle(target.yaw() - measured.yaw())
-    if abs(yaw) > limits.max_step_yaw + 1e-9:
-        excess = float(np.sign(yaw)) * limits.max_step_yaw - yaw
-        quaternion = multiply(quaternion_about_z(excess), quaternion)
-        reasons.append("step_yaw")
+    wanted = wrap_angle(target.yaw() - measured.yaw())
+    turn = _clip_turn(wrap_angle(measured.yaw() - limits.yaw_centre), wanted, limits, reasons)
+    if turn != wanted:
+        quaternion = multiply(quaternion_about_z(turn - wanted), quaternion)
     position = measured.position + offset
     low = np.array([*limits.workspace_min[:2], limits.min_height])
     boxed = np.clip(position, low, limits.workspace_max)
@@ -84,3 +90,18 @@ def clip(measured: Pose, target: Pose, limits: Limits) -> Clipped:
         below = position[2] < limits.min_height and limits.min_height > limits.workspace_min[2]
         reasons.append("table_clearance" if below else "workspace")
     return Clipped(Pose(boxed, quaternion), tuple(reasons))
+
+
+def _clip_turn(yaw: float, wanted: float, limits: Limits, reasons: list[str]) -> float:
+    """Return the turn [rad] of a tool at `yaw` from the centre that is allowed instead of the one wanted."""
+    turn = wanted
+    if abs(turn) > limits.max_step_yaw + 1e-9:
+        if abs(yaw + turn) > np.pi:  # the far side is closed: a goal beyond it is reached the other way round
+            turn = -turn
+        turn = float(np.sign(turn)) * limits.max_step_yaw
+        reasons.append("step_yaw")
+    end = yaw + turn
+    if abs(end) > limits.max_yaw + 1e-9 and abs(end) > abs(yaw):
+        reasons.append("max_yaw")
+        turn = float(np.sign(yaw)) * max(limits.max_yaw - abs(yaw), 0.0)
+    return turn

@@ -1,15 +1,18 @@
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grasp_bringup.kinematics import Kinematics
+from grasp_bringup.kinematics import Kinematics, kinematics_of
 from grasp_bringup.servo import ServoConfig, ServoCore, ServoSample
 from qtopt_policy.errors import ConfigError
-from qtopt_policy.geometry import Array, Pose, pointing_down
-from qtopt_policy.limits import Limits
+from qtopt_policy.geometry import Array, Pose, pointing_down, quaternion_about_z
+from qtopt_policy.limits import Limits, clip
+from qtopt_policy.robot import load_robot
+from qtopt_policy.share import resolve
 from support.arms import ARM_JOINTS, HOME, arm_urdf
 
 PERIOD = 0.01
@@ -194,3 +197,49 @@ def test_reset_with_velocity_goes_on_smoothly() -> None:
 def test_impossible_configuration_is_refused() -> None:
     with pytest.raises(ConfigError, match="jerk_time"):
         ServoConfig(jerk_time=0.0)
+
+
+SIM = load_robot(resolve(Path("config/robots/sim.yaml")))
+
+
+@pytest.fixture(scope="module")
+def sim_arm() -> Kinematics:
+    return kinematics_of(SIM)
+
+
+def test_a_turn_out_of_reach_does_not_move_the_tool_point(sim_arm: Kinematics) -> None:
+    servo = ServoCore(sim_arm, SIM.limits)
+    servo.reset(np.array(SIM.home))
+    q, reasons = np.array(SIM.home), set()
+    for _ in range(30):  # always on, past what wrist and redundancy have: nobody limits the yaw here
+        pose = sim_arm.forward(q)
+        servo.set_target(Pose(SIM.start_pose.position, (pose @ pointing_up(0.5)).quaternion))
+        for _ in range(40):
+            sample = servo.tick()
+            q = sample.q
+            reasons |= set(sample.reasons)
+            assert SIM.start_pose.distance(sim_arm.forward(q)) < 0.005
+    assert "unreachable" in reasons
+
+
+@pytest.mark.parametrize("turn", [0.5, -0.5])
+def test_moves_that_all_turn_one_way_leave_a_way_home(sim_arm: Kinematics, turn: float) -> None:
+    rng = np.random.default_rng(0)
+    servo = ServoCore(sim_arm, SIM.limits)
+    servo.reset(np.array(SIM.home))
+    pose = sim_arm.forward(np.array(SIM.home))
+    for _ in range(30):
+        pose = step(servo, sim_arm, pose, pose @ pointing_up(turn, rng.uniform(-0.04, 0.04, 3)), 60)
+    for _ in range(200):
+        pose = step(servo, sim_arm, pose, SIM.start_pose, 10)
+    assert pose.distance(SIM.start_pose) < 1e-3
+    assert pose.angle(SIM.start_pose) < 1e-2
+
+
+def pointing_up(yaw: float, position: Array | None = None) -> Pose:
+    return Pose(np.zeros(3) if position is None else position, quaternion_about_z(yaw))
+
+
+def step(servo: ServoCore, arm: Kinematics, measured: Pose, goal: Pose, ticks: int) -> Pose:
+    servo.set_target(clip(measured, goal, SIM.limits).target)
+    return arm.forward(run(servo, ticks)[-1].q)

@@ -23,6 +23,7 @@ def test_a_clipped_target_obeys_every_limit(
     assert (clipped.position <= np.array(LIMITS.workspace_max) + 1e-9).all()
     assert measured.distance(clipped) <= LIMITS.max_step_length + 1e-9
     assert abs(wrap_angle(clipped.yaw() - measured.yaw())) <= LIMITS.max_step_yaw + 1e-6
+    assert abs(clipped.yaw()) <= max(LIMITS.max_yaw, abs(start_yaw)) + 1e-6
 
 
 @given(inside, angle)
@@ -43,6 +44,33 @@ def test_a_target_within_the_limits_is_untouched(start: tuple[float, ...], yaw: 
 def test_the_reason_is_named(goal: tuple[float, ...], yaw: float, reason: str) -> None:
     measured = pointing_down((0.5, 0.0, 0.2), 0.0)
     assert clip(measured, pointing_down(goal, yaw), LIMITS).reasons == (reason,)
+
+
+@pytest.mark.parametrize(
+    ("yaw", "turn", "expected", "reasons"),
+    [
+        (2.6, 0.5, 2.8, ("max_yaw",)),
+        (-2.6, -0.5, -2.8, ("max_yaw",)),
+        (2.6, -0.5, 2.1, ()),
+        (2.9, 0.1, 2.9, ("max_yaw",)),  # already beyond: no farther, and free to turn back
+        (2.9, -0.1, 2.8, ()),
+        (-2.0, -2.0, -1.45, ("step_yaw",)),  # a far goal across the far side: the other way round
+    ],
+)
+def test_the_wrist_is_not_wound_up(yaw: float, turn: float, expected: float, reasons: tuple[str, ...]) -> None:
+    measured = pointing_down((0.5, 0.0, 0.2), yaw)
+    clipped = clip(measured, pointing_down((0.5, 0.0, 0.2), yaw + turn), LIMITS)
+    assert clipped.target.yaw() == pytest.approx(expected)
+    assert clipped.reasons == reasons
+
+
+@given(angle, angle)
+def test_every_goal_in_reach_is_turned_to_in_the_end(start: float, goal: float) -> None:
+    yaw, goal = min(max(start, -2.8), 2.8), min(max(goal, -2.8), 2.8)
+    for _ in range(12):
+        measured = pointing_down((0.5, 0.0, 0.2), yaw)
+        yaw = clip(measured, pointing_down((0.5, 0.0, 0.2), goal), LIMITS).target.yaw()
+    assert yaw == pytest.approx(goal, abs=1e-6)
 
 
 def test_the_box_is_named() -> None:
