@@ -24,6 +24,7 @@ WHEELS = [
     "ros-std-msgs==5.5.1",
     "ros-std-srvs==5.5.1",
     "ros-trajectory-msgs==5.5.1",
+    "ros-visualization-msgs==5.5.1",
     "cv-bridge==1.13.0.post0",
     "opencv-python-headless>=4.8,<5",  # with OpenCV 5 cv_bridge 1.13 fails to read colour images
 ]

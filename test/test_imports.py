@@ -44,6 +44,7 @@ DISTRIBUTIONS = {
     "std_msgs": "ros-std-msgs",
     "std_srvs": "ros-std-srvs",
     "trajectory_msgs": "ros-trajectory-msgs",
+    "visualization_msgs": "ros-visualization-msgs",
     "yaml": "PyYAML",
 }
 NOT_ON_THE_INDEX = {

@@ -66,6 +66,7 @@ ROSDEP_KEYS = {
     "std_msgs",
     "std_srvs",
     "trajectory_msgs",
+    "visualization_msgs",
     "xacro",
     "python3-hypothesis",
     "python3-numpy",

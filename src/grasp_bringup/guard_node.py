@@ -31,10 +31,14 @@ from qtopt_policy.base_node import (
     status,
     time_message,
 )
+from qtopt_policy.geometry import Pose
+from qtopt_policy.markers import draw_axes, draw_box, nothing
+from qtopt_policy.markers_node import MarkerPublisher
 from qtopt_policy.topics import Owner
 
 CHECK_PERIOD = 0.02  # [s] of the steady clock
 REPORT_PERIOD = 0.5  # [s] of the steady clock
+TARGET_MARKER = "target"
 WISHES: tuple[tuple[Owner, str, str, str], ...] = (
     ("policy", topics.POLICY_TARGET, topics.POLICY_GRIPPER, "policy_node"),
     ("collector", topics.COLLECTOR_TARGET, topics.COLLECTOR_GRIPPER, "collector_node"),
@@ -64,6 +68,9 @@ class GuardNode(MotionNode):
         self._gripper = self.create_publisher(Bool, topics.GRIPPER_CLOSE, LATEST_QOS)
         self._tool_pose = self.create_publisher(PoseStamped, topics.TOOL_POSE, RECORD_QOS)
         self._arm_state = self.create_publisher(DiagnosticArray, topics.ARM_STATE, LATCHED_QOS)
+        self._markers = MarkerPublisher(self, topics.ARM_MARKERS, robot.base_frame)
+        low = (*robot.limits.workspace_min[:2], robot.limits.min_height)
+        self._workspace = draw_box("workspace", low, robot.limits.workspace_max)
         self._subscribe()
         self.create_service(Trigger, topics.ARM_STOP, self._on_stop)
         self.create_service(Trigger, topics.ARM_RESUME, self._on_resume)
@@ -106,6 +113,7 @@ class GuardNode(MotionNode):
         if verdict.target is not None:
             # The wish's own stamp: the executor sees its true age.
             self._target.publish(pose_message(verdict.target, self._base_frame, message.header.stamp))
+            self._draw(verdict.target)
         elif verdict.refusal is not None and verdict.refusal.name != "not_owner":
             name, detail = verdict.refusal.name, verdict.refusal.detail
             self.warn(name, f"wish of {owner} refused: {name}: {detail}")
@@ -160,6 +168,14 @@ class GuardNode(MotionNode):
         text = f"missing: {', '.join(missing)}" if missing else "all arm joints arrive"
         self.report("joints", WARN if missing else OK, text, missing=", ".join(missing))
         self.report_fired(self._guard.fired, self._guard.details)
+        if self._guard.state.holding:
+            self._draw(None)
+
+    def _draw(self, target: Pose | None) -> None:
+        """Show the workspace and where the arm is sent (None: nowhere) to whoever looks."""
+        if self._markers.wanted:
+            axes = nothing(TARGET_MARKER, "lines") if target is None else draw_axes(TARGET_MARKER, target)
+            self._markers.publish((self._workspace, axes), self.get_clock().now().to_msg())
 
     def _publish_state(self) -> None:
         """Publish arm/state when it has changed."""

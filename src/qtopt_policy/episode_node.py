@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -243,10 +244,17 @@ class EpisodeNode(BaseNode):
         if chosen.reasons:
             self.report("limits", OK, f"clipped: {', '.join(chosen.reasons)}", step=chosen.ask.index)
         if self.parameter("debug_image", bool) and self.out.debug_wanted:
-            self._worker.submit(lambda: self.out.debug_image(chosen), lambda _: None, self._debug_failed)
+            self._show("debug_image", partial(self.out.debug_image, chosen))
+        if self.out.markers_wanted:
+            self._show("markers", partial(self.out.markers, chosen))
 
-    def _debug_failed(self, error: Exception) -> None:
-        self.report("debug_image", WARN, f"{type(error).__name__}: {error}")
+    def _show(self, what: str, draw: Callable[[], None]) -> None:
+        """Have the worker draw: a picture that fails ends nothing."""
+
+        def failed(error: Exception) -> None:
+            self.report(what, WARN, f"{type(error).__name__}: {error}")
+
+        self._worker.submit(draw, lambda _: None, failed)
 
     def _ended(self, event: Ended) -> None:
         self._publish_state("ended", steps=event.steps, reason=event.reason, detail=event.detail)

@@ -19,9 +19,11 @@ from qtopt_policy.base_node import (
     time_message,
 )
 from qtopt_policy.debug_image import draw_decision
+from qtopt_policy.decision_markers import decision_markers
 from qtopt_policy.episode_events import Ask, Chosen, EpisodeRequest, Wish
 from qtopt_policy.grasp_action import ACTION_NAMES, ActionFrame
 from qtopt_policy.image_codec import Encoded, encode
+from qtopt_policy.markers_node import MarkerPublisher
 from qtopt_policy.observation import Observation
 from qtopt_policy.step_record import StepRecord, encode_step
 
@@ -49,6 +51,7 @@ class PolicyPublisher:
         self._episode = node.create_publisher(DiagnosticArray, topics.EPISODE, LATCHED_QOS)
         self._debug = node.create_publisher(Image, topics.DEBUG_IMAGE, LATEST_QOS)
         self._debug_small = node.create_publisher(CompressedImage, COMPRESSED_DEBUG_IMAGE, RECORD_QOS)
+        self._markers = MarkerPublisher(node, topics.POLICY_MARKERS, base_frame)
 
     def wish(self, wish: Wish) -> None:
         """Publish what is wanted, stamped now."""
@@ -120,6 +123,17 @@ class PolicyPublisher:
             message.header.frame_id = self._camera_frame
             message.data = picture.tobytes()
             self._debug.publish(message)
+
+    @property
+    def markers_wanted(self) -> bool:
+        """Whether anybody looks at or records the markers."""
+        return self._markers.wanted
+
+    def markers(self, chosen: Chosen) -> None:
+        """Publish the decision as markers, under the image's stamp. Any thread."""
+        seen = chosen.ask.observation
+        drawings = decision_markers(seen, chosen.decision, chosen.asked, self._action_frame)
+        self._markers.publish(drawings, time_message(_nanoseconds(seen.stamp)))
 
     def _compressed(self, encoded: Encoded, stamp: float) -> CompressedImage:
         message = CompressedImage(format=encoded.format, data=encoded.data)

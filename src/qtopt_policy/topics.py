@@ -17,6 +17,7 @@ TOOL_POSE = "arm/tool_pose"  # geometry_msgs/PoseStamped
 ARM_STATE = "arm/state"  # diagnostic_msgs/DiagnosticArray
 TARGET_POSE = "arm/target_pose"  # geometry_msgs/PoseStamped, published by the guard alone
 GRIPPER_CLOSE = "gripper/close"  # std_msgs/Bool, published by the guard alone
+ARM_MARKERS = "arm/markers"  # visualization_msgs/MarkerArray: workspace, target; while someone subscribes
 ARM_STOP = "arm/stop"  # std_srvs/Trigger
 ARM_RESUME = "arm/resume"  # std_srvs/Trigger
 ARM_ARM = "arm/arm"  # std_srvs/SetBool
@@ -37,6 +38,7 @@ ACTION = "policy/action"  # sensor_msgs/JointState
 STEP = "policy/step"  # diagnostic_msgs/DiagnosticArray: one per ended step, keys of STEP_KEYS
 EPISODE = "policy/episode"  # diagnostic_msgs/DiagnosticArray, transient local
 DEBUG_IMAGE = "policy/debug_image"  # sensor_msgs/Image
+POLICY_MARKERS = "policy/markers"  # visualization_msgs/MarkerArray: the decision; while someone subscribes
 RUN_EPISODE = "policy/run_episode"  # std_srvs/Trigger, reply: JSON
 CANCEL_EPISODE = "policy/cancel_episode"  # std_srvs/Trigger, reply: JSON
 

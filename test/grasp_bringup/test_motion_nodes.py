@@ -9,6 +9,7 @@ import pytest
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from std_srvs.srv import SetBool, Trigger
+from visualization_msgs.msg import Marker, MarkerArray
 
 from grasp_bringup.gripper_node import GripperNode
 from grasp_bringup.guard_node import GuardNode
@@ -121,6 +122,28 @@ def test_wishes_of_the_owner_bring_the_arm_to_their_target(make: Make) -> None:
         "holding": "0",
         "reason": "",
     }
+
+
+def test_workspace_and_target_are_markers_for_who_looks(make: Make) -> None:
+    cell = make(*UNGUARDED)
+    found: dict[str, Marker] = {}
+
+    def keep(message: MarkerArray) -> None:
+        found.update({marker.ns: marker for marker in message.markers})
+
+    cell.listener.create_subscription(MarkerArray, topics.ARM_MARKERS, keep, 10)
+    cell.graph.spin_until(lambda: "workspace" in found, "the workspace")
+    assert found["target"].action == Marker.DELETE  # the arm holds
+    limits = cell.robot.limits
+    corners = np.array([[p.x, p.y, p.z] for p in found["workspace"].points])
+    np.testing.assert_allclose(corners.max(axis=0), limits.workspace_max)
+    np.testing.assert_allclose(corners.min(axis=0), (*limits.workspace_min[:2], limits.min_height))
+    cell.own()
+    cell.policy.target = cell.near()
+    cell.graph.spin_until(lambda: found["target"].action == Marker.ADD, "the target")
+    origin = found["target"].points[0]
+    np.testing.assert_allclose([origin.x, origin.y, origin.z], cell.near().position, atol=1e-6)
+    assert len(found["target"].colors) == len(found["target"].points) == 6
 
 
 def test_tool_pose_carries_the_stamp_of_a_joint_state(make: Make) -> None:

@@ -16,6 +16,7 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import Bool, Header
 from std_srvs.srv import Trigger
+from visualization_msgs.msg import Marker, MarkerArray
 
 from qtopt_policy import topics
 from qtopt_policy.base_node import LATCHED_QOS, RECORD_QOS, as_dict, nanoseconds, pose_values
@@ -401,6 +402,25 @@ def test_decisions_are_drawn_for_who_looks(bench: Open) -> None:
     assert (whole[0].height, whole[0].width, whole[0].encoding) == (256, 256, "rgb8")
     stamps = [message.header.stamp for message in cell.recorder.observations]
     assert [message.header.stamp for message in small] == stamps
+
+
+def test_decisions_are_markers_for_who_looks(bench: Open) -> None:
+    cell = bench(PlannedPolicy(MOVES))
+    found: list[MarkerArray] = []
+    cell.recorder.create_subscription(MarkerArray, topics.POLICY_MARKERS, found.append, RECORD_QOS)
+    cell.start()
+    cell.wait_end()
+    cell.wait(lambda: len(found) == len(cell.recorder.steps) == 3, "three decisions")
+    markers = {marker.ns: marker for marker in found[0].markers}
+    assert {marker.header.frame_id for marker in markers.values()} == {"base_link"}
+    assert markers["move"].header.stamp == cell.recorder.observations[0].header.stamp
+    start, end = markers["move"].points
+    tool = Pose.from_array(json.loads(cell.recorder.steps[0]["tool_pose"]))
+    np.testing.assert_allclose([start.x, start.y, start.z], tool.position, atol=1e-6)
+    target = pose_values(cell.recorder.targets[0])
+    np.testing.assert_allclose([end.x, end.y, end.z], target[:3], atol=1e-6)
+    assert markers["choice"].text.startswith("move")
+    assert markers["candidates"].action == Marker.DELETE  # this policy searches nothing
 
 
 def test_the_registry_s_policies_run(bench: Open) -> None:
