@@ -1,4 +1,4 @@
-"""Episodes of an evaluation, spread over worker processes; each depends on its policy and seed alone."""
+"""Jobs of an evaluation, spread over worker processes; each depends on its policy and seed alone."""
 
 import os
 import signal
@@ -7,6 +7,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
+from typing import Any, TypeVar
 
 from qtopt_collector.report.score import EpisodeResult
 from qtopt_policy.errors import QtoptError
@@ -14,7 +15,7 @@ from qtopt_policy.errors import QtoptError
 
 @dataclass(frozen=True)
 class Job:
-    """One episode to play: name of the policy, seed of the scene and of the policy's randomness."""
+    """One thing to play: name of the policy, seed of the scene and of the policy's randomness."""
 
     policy: str
     seed: int
@@ -24,12 +25,13 @@ class WorkerDiedError(QtoptError):
     """A worker process ended without a word."""
 
 
+R = TypeVar("R")
 Play = Callable[[Job], EpisodeResult]
 
-_play: Play | None = None
+_play: Callable[[Job], Any] | None = None
 
 
-def play_all(make: Callable[[], Play], jobs: Sequence[Job], workers: int) -> Iterator[EpisodeResult]:
+def play_all(make: Callable[[], Callable[[Job], R]], jobs: Sequence[Job], workers: int) -> Iterator[R]:
     """Play `jobs` and yield their results as they finish.
 
     Args:
@@ -48,7 +50,7 @@ def play_all(make: Callable[[], Play], jobs: Sequence[Job], workers: int) -> Ite
         return
     pool = ProcessPoolExecutor(count, get_context("spawn"), _start, (make,))
     try:
-        futures: list[Future[EpisodeResult]] = [pool.submit(_run, job) for job in jobs]
+        futures: list[Future[R]] = [pool.submit(_run, job) for job in jobs]
         for future in as_completed(futures):
             yield future.result()
     except BrokenProcessPool as error:
@@ -57,7 +59,7 @@ def play_all(make: Callable[[], Play], jobs: Sequence[Job], workers: int) -> Ite
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _start(make: Callable[[], Play]) -> None:
+def _start(make: Callable[[], Callable[[Job], Any]]) -> None:
     global _play
     # Ctrl-C reaches the whole process group; only the parent answers it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -66,6 +68,6 @@ def _start(make: Callable[[], Play]) -> None:
     _play = make()
 
 
-def _run(job: Job) -> EpisodeResult:
+def _run(job: Job) -> Any:
     assert _play is not None
     return _play(job)

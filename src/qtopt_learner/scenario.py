@@ -8,7 +8,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
@@ -16,17 +15,18 @@ from rich.console import Console
 from grasp_bringup.sim.benchmark import load_benchmark
 from grasp_bringup.sim.scenario import ScenarioEnv, load_scenario
 from qtopt_collector.report.score import EpisodeResult, Rate, Score, score
-from qtopt_learner.cli_config import EvaluateConfig
+from qtopt_learner import emptying
 from qtopt_learner.evaluate import Bars, check_policies
 from qtopt_learner.evaluate_env import policy_in, scene_seeds
 from qtopt_learner.evaluate_jobs import Job, Play, play_all
 from qtopt_learner.evaluate_results import end_lines, score_table
 from qtopt_learner.scenario_config import ScenarioRunConfig
-from qtopt_learner.watch import film_strip
+from qtopt_learner.watch import film_strip, write_picture
 from qtopt_policy.config import to_mapping
-from qtopt_policy.errors import ConfigError
 from qtopt_policy.grasp_action import CHOICES
 from qtopt_policy.policies.base import Policy
+
+SCENES = 102  # as many as the paper's protocol has for one robot
 
 
 @dataclass(frozen=True)
@@ -63,16 +63,10 @@ class ScenarioPlayers:
         scenario = load_scenario(config.name, config.scenarios)
         env = ScenarioEnv(benchmark, benchmark.mdp, scenario, config.camera, config.split)
         policies: dict[str, Policy] = {}
-        options = EvaluateConfig(
-            policies=config.policies,
-            checkpoint=config.checkpoint,
-            allow_untrained=config.allow_untrained,
-            camera=config.camera,
-        )
 
         def play(job: Job) -> EpisodeResult:
             if job.policy not in policies:
-                policies[job.policy] = policy_in(env, job.policy, options)
+                policies[job.policy] = policy_in(env, job.policy, config.of_policies)
             result, film = play_filmed(env, policies[job.policy], job)
             if job.seed in self.seeds:
                 outcome = "success" if result.truth else "failure"
@@ -86,7 +80,8 @@ def run(config: ScenarioRunConfig) -> int:
     """Play, print the table, write results and films; return 0, or 130 if Ctrl-C cut it short."""
     console = Console()
     check_policies(config.policies)
-    load_scenario(config.name, config.scenarios)
+    if load_scenario(config.name, config.scenarios).emptying is not None:
+        return emptying.run(config, console)
     folder = config.out or Path("out") / f"scenario-{config.name}-{datetime.now():%Y%m%d-%H%M%S}"
     folder.mkdir(parents=True, exist_ok=True)
     results, complete = _play(config, folder, console)
@@ -104,7 +99,7 @@ def run(config: ScenarioRunConfig) -> int:
 
 def _play(config: ScenarioRunConfig, folder: Path, console: Console) -> tuple[list[ScenarioResult], bool]:
     """Return what was played, and whether that is all."""
-    seeds = scene_seeds(load_benchmark(config.benchmark), 0, config.episodes)
+    seeds = scene_seeds(load_benchmark(config.benchmark), 0, config.episodes or SCENES)
     players = ScenarioPlayers(config, tuple(seeds[: config.films]), folder)
     results: list[ScenarioResult] = []
 
@@ -149,16 +144,6 @@ def play_filmed(env: ScenarioEnv, policy: Policy, job: Job) -> tuple[ScenarioRes
         disturbed=env.disturbed,
     )
     return result, film_strip(np.stack(images), captions)
-
-
-def write_picture(path: Path, picture: NDArray[np.uint8]) -> None:
-    """Write an RGB picture as PNG.
-
-    Raises:
-        ConfigError: the file cannot be written.
-    """
-    if not cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)):
-        raise ConfigError(f"{path}: cannot be written")
 
 
 def disturbed_lines(policies: tuple[str, ...], results: list[ScenarioResult]) -> list[str]:

@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 
 from tyro import conf
 
-from qtopt_learner.cli_config import OptionalPath
+from qtopt_learner.cli_config import EvaluateConfig, OptionalInt, OptionalPath
 from qtopt_policy.errors import ConfigError
 
 
 @dataclass(frozen=True)
 class ScenarioRunConfig:
-    """Measure policies where more than a grasp is asked for: singulation, regrasp, clutter, perturbation."""
+    """Measure policies where more than a grasp is asked for: packed blocks, a slip, clutter, a full bin."""
 
     name: Annotated[str, conf.Positional]
     """Scenario of config/scenarios.yaml."""
@@ -20,10 +20,10 @@ class ScenarioRunConfig:
     """As for `qtopt evaluate`."""
     split: Literal["train", "test"] = "test"
     """Scenes to grasp in."""
-    episodes: int = 102
-    """Scenes per policy, the same for all policies."""
+    episodes: OptionalInt = None
+    """Scenes per policy, the same for all policies; of `emptying`: full bins. (default: 102; full bins 5)"""
     films: int = 4
-    """Film strips per policy, of the first scenes."""
+    """Film strips per policy, of the first scenes; of `emptying` one picture per attempt."""
     workers: int = 0
     """Worker processes; 0 takes one per core. The numbers do not depend on it."""
     checkpoint: OptionalPath = None
@@ -40,10 +40,20 @@ class ScenarioRunConfig:
     """Folder for results.json and the film strips. (default: out/scenario-<name>-<date and time>)"""
 
     def __post_init__(self) -> None:
-        if self.episodes < 1 or self.films < 0 or self.workers < 0:
+        if (self.episodes is not None and self.episodes < 1) or self.films < 0 or self.workers < 0:
             raise ConfigError(
                 f"episodes {self.episodes}, films {self.films}, workers {self.workers}: "
                 "must not be negative, the first not 0"
             )
         if len(set(self.policies)) != len(self.policies) or not self.policies:
             raise ConfigError(f"policies {', '.join(self.policies)}: name each one once")
+
+    @property
+    def of_policies(self) -> EvaluateConfig:
+        """What `policy_in` builds the policies from."""
+        return EvaluateConfig(
+            policies=self.policies,
+            checkpoint=self.checkpoint,
+            allow_untrained=self.allow_untrained,
+            camera=self.camera,
+        )

@@ -49,6 +49,16 @@ def film_strip(images: NDArray[np.uint8], captions: Sequence[str]) -> NDArray[np
     return np.concatenate(parts, axis=1)
 
 
+def write_picture(path: Path, picture: NDArray[np.uint8]) -> None:
+    """Write an RGB picture as PNG.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    if not cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)):
+        raise ConfigError(f"{path}: cannot be written")
+
+
 def episode_strip(episode: Episode) -> NDArray[np.uint8]:
     """Return the film strip of a grasp episode: what the network saw, what was chosen, Q of it."""
     steps = episode.steps

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grasp_bringup.sim.benchmark import Benchmark
+from grasp_bringup.sim.emptying import EmptyingConfig
 from grasp_bringup.sim.env import GraspEnv, Observations
 from grasp_bringup.sim.model import object_name
 from grasp_bringup.sim.objects import Part, Range, Shape
@@ -94,11 +95,13 @@ class ScenarioConfig:
     Attributes:
         pack: blocks in place of the scene's objects.
         disturbance: a grasp that fails.
+        emptying: a full bin, grasped from without replacement; the other keys are of what is poured in.
         object_count, gap, wall_gap: see SceneConfig.
     """
 
     pack: PackConfig | None = None
     disturbance: DisturbanceConfig | None = None
+    emptying: EmptyingConfig | None = None
     object_count: tuple[int, int] | None = None
     gap: float | None = None
     wall_gap: float | None = None
