@@ -3,6 +3,7 @@
 Shadows cost 10 to 60 times the rest on software renderers, and no policy here needs them.
 """
 
+import atexit
 import ctypes.util
 import importlib
 import os
@@ -78,8 +79,10 @@ class Renderer:
         self._camera = mujoco.MjvCamera()
         self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
         self._perturb = mujoco.MjvPerturb()
-        # Also at exit: EGL complains when its context outlives the interpreter's modules.
         self._free = weakref.finalize(self, _free, self._gl, self._context)
+        # At exit too, and before mujoco.egl ends the display: it has registered that above, and last comes first.
+        self._free.atexit = False
+        atexit.register(self._free)
 
     def render(self, model: Any, data: Any, camera: str, width: int, height: int) -> Image:
         """Return the picture of a camera at the present state, RGB uint8, shape (height, width, 3)."""
@@ -102,6 +105,7 @@ class Renderer:
 
     def close(self) -> None:
         """Free the OpenGL context; again does nothing."""
+        atexit.unregister(self._free)
         self._free()
 
 

@@ -1,6 +1,8 @@
 """Choice of the OpenGL backend, and what is said when there is none."""
 
 import ctypes.util
+import subprocess
+import sys
 
 import pytest
 
@@ -47,3 +49,19 @@ def test_backend_that_needs_a_screen_is_refused(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("MUJOCO_GL", "glfw")
     with pytest.raises(ConfigError, match=r"MUJOCO_GL=glfw.*osmesa, egl"):
         pick_backend()
+
+
+LEFT_OPEN = """
+import tempfile
+folder = tempfile.TemporaryDirectory()  # asks for its own end before the renderer does
+from grasp_bringup.sim.env import GraspEnv
+env = GraspEnv()
+env.reset(seed=0)
+"""
+
+
+def test_an_environment_left_open_ends_without_a_word() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LEFT_OPEN], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
