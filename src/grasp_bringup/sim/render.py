@@ -80,7 +80,7 @@ class Renderer:
         self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
         self._perturb = mujoco.MjvPerturb()
         self._free = weakref.finalize(self, _free, self._gl, self._context)
-        # At exit too, before mujoco.egl ends the display: that was registered above, and the last comes first.
+        # At exit too, before mujoco.egl ends the display: it registered that above, the last comes first.
         self._free.atexit = False
         atexit.register(self._free)
 
