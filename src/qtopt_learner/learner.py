@@ -20,6 +20,7 @@ from rich.console import Console
 
 from qtopt_collector.episode import EpisodeInfo
 from qtopt_learner.actor import ActorConfig
+from qtopt_learner.bag_watch import closed_bags
 from qtopt_learner.crew import Crew, actor_crew
 from qtopt_learner.intake import Intake
 from qtopt_learner.replay import Replay
@@ -63,7 +64,7 @@ class Learner:
         self._read_offline(frozen=config.train.deterministic and len(offline) > 0)
         self._episodes = config.out / "episodes"
         self._episodes.mkdir(exist_ok=True)
-        self._online.take_all([self._episodes])
+        self._take_own()
         self._outcomes: list[EpisodeInfo] = []
         discount = self._task.mdp.discount
         self.trainer = Trainer(self._task.network, config.train, Experience(offline, online), discount)
@@ -86,8 +87,12 @@ class Learner:
             return
         rows = self._offline.take_all(self._config.data)
         self._console.print(f"offline data: {rows} new rows, {len(self._offline.outcomes)} new episodes")
-        for name, reason in self._offline.refused.items():
+        self._name_refused(self._offline)
+
+    def _name_refused(self, intake: Intake) -> None:
+        for name, reason in intake.refused.items():
             self._console.print(f"[yellow]not used[/] {name}: {reason}", soft_wrap=True)
+        intake.refused.clear()
 
     def start(self) -> None:
         """Start the updaters; the trainer has its weights by now."""
@@ -126,13 +131,19 @@ class Learner:
         if trainer.step % online.intake_every == 0:
             for line in self.crew.watch():
                 self._console.print(f"[yellow]{line}[/]")
-            if self._acting:
-                self._online.take_all([self._episodes])
+            if self._acting or online.bags:
+                self._take_own()
                 self._report(trainer.step, run)
         if trainer.step % self._config.train.checkpoint_every == 0:
             self._watch.films(run.metrics, trainer.step)
             for line in self._watch.evaluations(run.metrics, trainer.step):
                 self._console.print(f"[yellow]{line}[/]", soft_wrap=True)
+
+    def _take_own(self) -> None:
+        """Take in what actors and collectors have played since."""
+        bags = [bag for folder in self._config.online.bags for bag in closed_bags(folder)]
+        self._online.take_all([self._episodes, *bags])
+        self._name_refused(self._online)
 
     def _actor_config(self) -> ActorConfig:
         config, online = self._config, self._config.online

@@ -9,10 +9,12 @@ from qtopt_policy.errors import ConfigError
 
 @dataclass(frozen=True)
 class OnlineConfig:
-    """Actors that play with the newest weights while the learner trains.
+    """Experience of its own that arrives while the learner trains: actors, and bags of a running ROS graph.
 
     Attributes:
-        actors: processes; 0 trains from what there is.
+        actors: processes that play in simulation; 0 trains from what there is.
+        bags: folders into which collectors put episodes meanwhile, of a robot for example; each bag is taken
+            once it is closed.
         start: gradient step from which they play: before, the policy knows nothing.
         epsilon, noise, explore: see ActorConfig.
         per_shard: episodes per file.
@@ -21,6 +23,7 @@ class OnlineConfig:
     """
 
     actors: int = 0
+    bags: tuple[Path, ...] = ()
     start: int = 500
     epsilon: float = 0.2
     noise: float = 0.1
@@ -58,9 +61,9 @@ class RunConfig:
     def __post_init__(self) -> None:
         if not self.data and self.online.actors == 0:
             raise ConfigError("nothing to learn from: give data or actors")
-        if self.train.deterministic and (self.online.actors or self.updaters):
+        if self.train.deterministic and (self.online.actors or self.online.bags or self.updaters):
             raise ConfigError(
-                "deterministic training takes no actors and no updaters: one process, frozen data"
+                "deterministic training takes no actors, online.bags or updaters: one process, frozen data"
             )
 
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from qtopt_collector.bags.convert import write_episode
 from qtopt_collector.episode import EpisodeInfo
 from qtopt_learner.labels import LabelConfig
 from qtopt_learner.learner import NEWEST, Learner, success_rates
@@ -23,8 +24,10 @@ from qtopt_learner.run_state import latest_state, load_state
 from qtopt_learner.store import StoreWriter, read_store
 from qtopt_learner.train import train
 from qtopt_learner.train_config import TrainConfig
+from qtopt_learner.trainer import Trainer
 from qtopt_policy.checkpoint import load_checkpoint
 from qtopt_policy.errors import CheckpointError, ConfigError
+from support.episodes import make_signals
 from support.recordings import recording
 
 TRAIN = TrainConfig(
@@ -165,6 +168,28 @@ def test_actors_play_beside_the_learner_and_their_episodes_are_learned_from(
     finally:
         learner.stop()
     assert learner.trainer.experience.online.labelled() >= 10
+
+
+def test_bags_that_a_collector_closes_meanwhile_are_learned_from(tmp_path: Path, data: Path) -> None:
+    bags = tmp_path / "bags"
+    settings = replace(TRAIN, steps=30, mix=MixConfig(least=1, full=4), deterministic=False)
+    online = OnlineConfig(bags=(bags,), intake_every=2)
+    learner = Learner(RunConfig(tmp_path / "run", (data,), settings, online), quiet())
+    rows: list[int] = []
+
+    def on_step(trainer: Trainer) -> None:
+        if trainer.step == 10:
+            for name in ("closed", "open"):
+                episode = recording(name, seed=9, success=True, count=6).episode
+                bag = write_episode(bags, episode, make_signals(episode))
+            (bag / "metadata.yaml").unlink()  # the collector is not done with it
+        learner.on_step(trainer, run)
+        rows.append(len(trainer.experience.online))
+
+    run = Run(tmp_path / "run", learner.trainer, on_step, learner.on_checkpoint)
+    run.go()
+    assert rows[8] == 0
+    assert rows[10] == rows[-1] == 6
 
 
 @pytest.mark.slow
