@@ -52,9 +52,8 @@ def test_controlled_joints_start_at_home(sim: str) -> None:
         for joint in urdf(sim).iterfind("ros2_control/joint")
     }
     gripper = ROBOT.gripper
-    expected = dict(zip(ROBOT.arm_joints, ROBOT.home, strict=True)) | {
-        gripper.joints[0]: gripper.open_position
-    }
+    fingers = dict.fromkeys(gripper.joints, gripper.open_position)
+    expected = dict(zip(ROBOT.arm_joints, ROBOT.home, strict=True)) | fingers
     assert initial == expected
 
 
