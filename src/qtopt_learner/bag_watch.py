@@ -33,20 +33,23 @@ class BagWatch:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._known = set(self._closed())
-
-    def _closed(self) -> list[Path]:
-        if not self._folder.is_dir():
-            return []
-        return sorted(entry for entry in self._folder.iterdir() if layout.is_closed(entry))
+        self._known = set(closed_bags(folder))
 
     def poll(self) -> list[ClosedBag]:
         """Return the bags closed since the last call; errors as `open_bag`."""
-        new = [bag for bag in self._closed() if bag not in self._known]
+        new = [bag for bag in closed_bags(self._folder) if bag not in self._known]
         self._known.update(new)
-        return [_read(bag) for bag in new]
+        return [read_bag(bag) for bag in new]
 
 
-def _read(bag: Path) -> ClosedBag:
+def closed_bags(folder: Path) -> list[Path]:
+    """Return the closed bags in a folder by name; none if it is missing."""
+    if not folder.is_dir():
+        return []
+    return sorted(entry for entry in folder.iterdir() if layout.is_closed(entry))
+
+
+def read_bag(bag: Path) -> ClosedBag:
+    """Read what a closed bag says about its episode, without the images; errors as `open_bag`."""
     contents = open_bag(bag)
     return ClosedBag(bag, read_info(contents), len(contents.entries[topics.STEP]))

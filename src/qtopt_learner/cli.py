@@ -22,10 +22,10 @@ Command = (
     | Annotated[cli_config.ReportConfig, conf.subcommand("report")]
 )
 # Have a parser of their own, because their parameters can only be named by importing torch.
-LEARNING = ("train", "collect-sim")
+LEARNING = ("train", "collect-sim", "cycle")
 DESCRIPTION = (
     "Closed-loop vision-based grasping that learns from its own bags (QT-Opt) for ROS 2. Learning in "
-    "simulation has its own help: `qtopt train --help`, `qtopt collect-sim --help`."
+    "simulation has its own help: `qtopt train --help`, `qtopt collect-sim --help`, `qtopt cycle --help`."
 )
 
 

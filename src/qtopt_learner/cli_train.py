@@ -1,4 +1,4 @@
-"""`train` and `collect-sim`: learning in simulation from the command line.
+"""`train`, `collect-sim` and `cycle`: learning from the command line.
 
 Apart from cli.py, whose help must not wait for torch: `python -m qtopt_learner.cli_train --help`.
 """
@@ -8,9 +8,12 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import tyro
+from rich.console import Console
 from tyro import conf
 
 from qtopt_learner.collect_sim import CollectSimConfig, collect_sim
+from qtopt_learner.cycle import Cycle
+from qtopt_learner.cycle_config import CycleConfig
 from qtopt_learner.envs.env_config import EnvRunConfig
 from qtopt_learner.envs.train_env import NEWEST, train_env
 from qtopt_learner.run_config import RunConfig
@@ -21,6 +24,7 @@ TRAIN = (
     "Train to grasp, from bags, stores and own episodes. For any Gymnasium environment: "
     "`qtopt train --env ID --help`."
 )
+CYCLE = "Collect, train, measure, and collect with the learned policy once it leads; goes on where it was."
 Command = (
     Annotated[RunConfig, conf.subcommand("train", description=TRAIN)]
     | Annotated[
@@ -31,6 +35,7 @@ Command = (
         CollectSimConfig,
         conf.subcommand("collect-sim", description="Fill an episode store from GraspEnv, without ROS."),
     ]
+    | Annotated[CycleConfig, conf.subcommand("cycle", description=CYCLE)]
 )
 
 
@@ -46,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif isinstance(command, EnvRunConfig):
             train_env(command)
             print(f"weights: {command.out / 'weights' / NEWEST}")
+        elif isinstance(command, CycleConfig):
+            print(f"weights: {Cycle(command, Console()).run()}")
         else:
             collect_sim(command)
         return 0

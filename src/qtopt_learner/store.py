@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtopt_collector.bags.records import decode_camera, decode_info, encode_camera, encode_info
-from qtopt_collector.episode import Episode, Steps
+from qtopt_collector.episode import Episode, EpisodeInfo, Steps
 from qtopt_policy.errors import BagError, ShapeError
 
 SUFFIX = ".episodes.npz"
@@ -75,6 +75,16 @@ def read_shard(path: Path) -> list[Episode]:
             meta = json.loads(archive[META].tobytes())
         return _split(arrays, meta, str(path))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, ShapeError) as error:
+        raise BagError(f"{path}: cannot be read as an episode shard: {error}") from error
+
+
+def read_infos(path: Path) -> list[EpisodeInfo]:
+    """Read what a file says about its episodes, without their steps; errors as `read_shard`."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            meta = json.loads(archive[META].tobytes())
+        return [decode_info(entry["info"], str(path)) for entry in meta]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise BagError(f"{path}: cannot be read as an episode shard: {error}") from error
 
 

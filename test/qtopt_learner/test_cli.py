@@ -11,7 +11,7 @@ from qtopt_learner import cli, cli_config
 from support.episodes import make_episode, write_sample
 from support.ros_recordings import record, session
 
-LEARNING = ("train", "collect-sim")
+LEARNING = ("train", "collect-sim", "cycle")
 COMMANDS = ("demo", "collect", "evaluate", "bags", "doctor")
 BAG_COMMANDS = ("info", "check", "repair", "import", "report")
 

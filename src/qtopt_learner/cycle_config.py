@@ -1,0 +1,95 @@
+"""What a cycle of collecting, training and measuring is told."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from qtopt_learner.train_config import TrainConfig
+from qtopt_policy.errors import ConfigError
+
+Through = Literal["env", "graph", "robot"]
+# What may differ when a cycle goes on.
+FREE = ("rounds", "actors", "workers", "real_time_factor")
+
+
+@dataclass(frozen=True)
+class CycleConfig:
+    """A cycle: scripted episodes, offline training, then rounds of episodes and further training.
+
+    Attributes:
+        out: folder of the cycle.
+        rounds: of collecting and training further, after the first training.
+        scripted: episodes of the scripted policy before the first training.
+        more: episodes of each round, of the learned policy once it leads, else of the scripted one.
+        train: how to learn; its `steps` are those of the first training.
+        more_steps: gradient steps of each round.
+        scenes: of each evaluation, or grasps where a robot evaluates.
+        split: of the scenes of evaluations; deciding by `train` leaves the test scenes unseen.
+        through: where episodes come from: GraspEnv, the ROS graph in simulation, or a real arm's graph.
+        epsilon, noise, explore: of the learned policy while it collects; see ActorConfig. Over the ROS graph
+            and on an arm epsilon alone counts, in every episode.
+        actors: processes that collect (env only).
+        per_shard: episodes per file (env only).
+        workers: processes that evaluate; 0 takes one per core (env only).
+        real_time_factor: simulated seconds per second at most (graph only).
+        robot, mdp, benchmark: files; see config/.
+        camera: name of the camera.
+    """
+
+    out: Path
+    rounds: int = 5
+    scripted: int = 4000
+    more: int = 1000
+    train: TrainConfig = field(default_factory=TrainConfig)
+    more_steps: int = 5000
+    scenes: int = 204
+    split: Literal["train", "test"] = "train"
+    through: Through = "env"
+    epsilon: float = 0.2
+    noise: float = 0.1
+    explore: float = 0.7
+    actors: int = 1
+    per_shard: int = 32
+    workers: int = 0
+    real_time_factor: float = 4.0
+    robot: Path = Path("config/robots/sim.yaml")
+    mdp: Path = Path("config/mdp.yaml")
+    benchmark: Path = Path("config/benchmark_v1.yaml")
+    camera: Literal["wrist", "shoulder"] = "wrist"
+
+    def __post_init__(self) -> None:
+        for name in ("scripted", "more", "more_steps", "scenes", "actors", "per_shard"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"cycle: {name} {getattr(self, name)}: must be at least 1")
+        if self.rounds < 0:
+            raise ConfigError(f"cycle: rounds {self.rounds}: must not be negative")
+        if self.train.deterministic:
+            raise ConfigError("cycle: deterministic training takes frozen data; a cycle's data grow")
+
+    @property
+    def run(self) -> Path:
+        """Folder of the training run."""
+        return self.out / "run"
+
+    @property
+    def offline(self) -> Path:
+        """Folder of the scripted episodes."""
+        return self.out / "scripted"
+
+    @property
+    def own(self) -> Path:
+        """Folder of the learned policy's episodes: the run mixes them in as its own."""
+        return self.run / "episodes"
+
+    @property
+    def best(self) -> Path:
+        """The best weights so far, with the evaluation that says so."""
+        return self.out / "best.safetensors"
+
+    def steps(self, number: int) -> int:
+        """Return the gradient steps that have been made at the end of round `number`."""
+        return self.train.steps + number * self.more_steps
+
+    def weights(self, number: int) -> Path:
+        """Return the weights at the end of round `number`."""
+        return self.run / "weights" / f"step-{self.steps(number):09d}.safetensors"
