@@ -29,6 +29,7 @@ NODES = {
     "servo_node": "grasp_bringup.servo_node:ServoNode",
     "gripper_node": "grasp_bringup.gripper_node:GripperNode",
     "sim_node": "grasp_bringup.sim.sim_node:SimNode",
+    "sim_node in Gazebo (executable gazebo_node)": "grasp_bringup.gazebo.reset_node:GazeboNode",
 }
 OURS = ("qtopt_policy", "qtopt_collector", "grasp_bringup")
 HEAD = """# Topics and parameters

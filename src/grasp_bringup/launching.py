@@ -8,33 +8,48 @@ from typing import Any
 
 import yaml
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable, Shutdown
+from launch.actions import (
+    DeclareLaunchArgument,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+    SetEnvironmentVariable,
+    Shutdown,
+)
+from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from grasp_bringup.environment import ros_environment
+from grasp_bringup.gazebo.nodes import server_arguments
 from grasp_bringup.system import NodeSpec, SystemOptions
 from qtopt_policy.config import from_mapping
 from qtopt_policy.errors import ConfigError
+from qtopt_policy.share import package_share
 
 Nodes = Callable[[SystemOptions], Sequence[NodeSpec]]
 
 
-def launch_description(nodes: Nodes, arguments: Sequence[str] = ()) -> LaunchDescription:
+def launch_description(
+    nodes: Nodes, arguments: Sequence[str] = (), fixed: Mapping[str, str] | None = None
+) -> LaunchDescription:
     """Return the launch description of a system.
 
     Args:
         nodes: gives the nodes for the options.
         arguments: names of the fields of SystemOptions that are launch arguments; empty means all.
+        fixed: values of fields that are no arguments.
     """
+    settled = dict(fixed or {})
     fields = [
-        entry for entry in dataclasses.fields(SystemOptions) if not arguments or entry.name in arguments
+        entry
+        for entry in dataclasses.fields(SystemOptions)
+        if (not arguments or entry.name in arguments) and entry.name not in settled
     ]
     names = [entry.name for entry in fields]
 
     def start(context: LaunchContext) -> list[Any]:
         given = {name: LaunchConfiguration(name).perform(context) for name in names}
-        return _actions(nodes, options_from(given))
+        return _actions(nodes, options_from(given | settled))
 
     return LaunchDescription([*map(_declaration, fields), OpaqueFunction(function=start)])
 
@@ -71,20 +86,49 @@ def _declaration(entry: "dataclasses.Field[Any]") -> DeclareLaunchArgument:
 
 def _actions(nodes: Nodes, options: SystemOptions) -> list[Any]:
     environment = ros_environment(os.environ, options.one_machine)
+    specs = nodes(options)
     return [
         *(SetEnvironmentVariable(name, value) for name, value in environment.items()),
-        *map(_node, nodes(options)),
+        *([_gazebo(options)] if options.system == "gazebo" else []),
+        *(_node(spec, specs) for spec in specs if not spec.after),
     ]
 
 
-def _node(spec: NodeSpec) -> Node:
+def _gazebo(options: SystemOptions) -> IncludeLaunchDescription:
+    """Return what starts Gazebo's server, and its window where one is wanted.
+
+    Raises:
+        MissingDependencyError: ros_gz_sim is not installed.
+    """
+    path = package_share("ros_gz_sim") / "launch" / "gz_sim.launch.py"
+    arguments = {"gz_args": server_arguments(options.headless), "on_exit_shutdown": "true"}
+    return IncludeLaunchDescription(
+        PythonLaunchDescriptionSource(str(path)), launch_arguments=list(arguments.items())
+    )
+
+
+def _node(spec: NodeSpec, specs: Sequence[NodeSpec]) -> Node:
     return Node(
         package=spec.package,
         executable=spec.executable,
         name=spec.name,
         namespace=spec.namespace,
-        parameters=[dict(spec.parameters)],
+        parameters=[dict(spec.parameters)] if spec.parameters else [],
         remappings=list(spec.remappings),
+        arguments=list(spec.arguments),
         output="screen",
-        on_exit=Shutdown(reason=f"{spec.name} has ended") if spec.required else None,
+        on_exit=_on_exit(spec, [_node(other, specs) for other in specs if other.after == spec.name]),
     )
+
+
+def _on_exit(spec: NodeSpec, followers: list[Node]) -> Any:
+    """Return what launch does when a node has ended: a task that has done its work starts its followers."""
+    if not spec.task:
+        return Shutdown(reason=f"{spec.name} has ended") if spec.required else None
+
+    def ended(event: Any, context: LaunchContext) -> list[Any]:
+        if event.returncode == 0:
+            return followers
+        return [Shutdown(reason=f"{spec.name} ended with status {event.returncode}")]
+
+    return ended

@@ -16,6 +16,9 @@ class NodeSpec:
         parameters: ROS parameters by name.
         remappings: pairs of topic names, from and to.
         required: whether the system ends when the node ends.
+        arguments: of its command line, before those of ROS.
+        task: it ends by itself when its work is done; the system ends if it fails.
+        after: name of the task that must have ended well before this node starts.
     """
 
     package: str
@@ -25,3 +28,6 @@ class NodeSpec:
     remappings: tuple[tuple[str, str], ...] = ()
     namespace: str = ""
     required: bool = True
+    arguments: tuple[str, ...] = ()
+    task: bool = False
+    after: str = ""

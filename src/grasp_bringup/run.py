@@ -15,7 +15,7 @@ from grasp_bringup import shared_memory
 from grasp_bringup.environment import ros_environment, shared_memory_needed
 from grasp_bringup.processes import Child, Exit, stop_all, wait_any
 from grasp_bringup.system import NodeSpec, SystemOptions, system_nodes
-from qtopt_policy.errors import MissingDependencyError, QtoptError
+from qtopt_policy.errors import ConfigError, MissingDependencyError, QtoptError
 from qtopt_policy.share import PACKAGE, share_directory
 
 COLLECTOR = "collector_node"
@@ -73,12 +73,18 @@ class RunningSystem:
         one_machine: all nodes run here.
 
     Raises:
+        ConfigError: a node is a task: the nodes of Gazebo start under `ros2 launch` only.
         MissingDependencyError: on entering, a node's package is not installed, or /dev/shm is too small;
             nothing is left running.
     """
 
     def __init__(self, nodes: Sequence[NodeSpec], logs: Path, one_machine: bool = True) -> None:
         self._nodes = tuple(nodes)
+        if tasks := [spec.name for spec in self._nodes if spec.task]:
+            raise ConfigError(
+                f"{', '.join(tasks)}: what runs once, before others, needs ros2 launch; for Gazebo: "
+                "ros2 launch qtopt_grasping gazebo.launch.py"
+            )
         self._logs = logs.absolute()
         self._one_machine = one_machine
         self.children: list[Child] = []

@@ -1,10 +1,11 @@
 """Which nodes make a system: the one list behind the launch files, run.py and `qtopt`."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from grasp_bringup.gazebo.nodes import gazebo_nodes
 from grasp_bringup.moveit_config import servo_parameters
 from grasp_bringup.moveit_servo import SERVO
 from grasp_bringup.node_spec import NodeSpec as NodeSpec
@@ -15,7 +16,7 @@ from qtopt_policy.robot import load_robot
 from qtopt_policy.share import PACKAGE, resolve
 from qtopt_policy.topics import TARGET_POSE
 
-SYSTEMS = ("sim", "robot")
+SYSTEMS = ("sim", "gazebo", "robot")
 # Executors of arm motion, and the node of ours behind each.
 EXECUTORS = {"embedded": "servo_node", "moveit": "moveit_node", "moveit_servo": "moveit_servo_node"}
 ARMS = ("auto", *EXECUTORS)
@@ -72,7 +73,8 @@ class SystemOptions:
     rtf: float = field(default=1.0, metadata=_about("simulated seconds per second, at most; 0: no limit"))
     benchmark: str = field(default="", metadata=_about("digest of the benchmark, to be recorded in the bags"))
     headless: bool = field(
-        default=True, metadata=_about("false opens a window with the policy's candidates (needs image_view)")
+        default=True,
+        metadata=_about("false opens a window with the policy's candidates (needs image_view), and Gazebo's"),
     )
     namespace: str = field(
         default="", metadata=_about("namespace of all nodes and relative topics, for several robots")
@@ -94,6 +96,16 @@ class SystemOptions:
             raise ConfigError(
                 f"rtf {self.rtf}: must be 1 with arm moveit_servo: MoveIt Servo moves by the wall clock"
             )
+        if self.system == "gazebo":
+            self._check_gazebo()
+
+    def _check_gazebo(self) -> None:
+        if self.rtf != 1.0:
+            raise ConfigError(f"rtf {self.rtf}: must be 1 with system gazebo, as worlds/bin.sdf says")
+        if self.namespace:
+            raise ConfigError(
+                f"namespace '{self.namespace}': must be empty with system gazebo, whose world holds one robot"
+            )
 
     @property
     def simulated(self) -> bool:
@@ -110,7 +122,7 @@ class SystemOptions:
     @property
     def one_machine(self) -> bool:
         """Whether no other machine takes part."""
-        return self.system == "sim"
+        return self.simulated
 
 
 def _one_of(kind: str, name: str, valid: tuple[str, ...]) -> None:
@@ -118,11 +130,16 @@ def _one_of(kind: str, name: str, valid: tuple[str, ...]) -> None:
         raise UnknownNameError(kind, name, valid)
 
 
-def cell_nodes(options: SystemOptions) -> tuple[NodeSpec, ...]:
-    """Return the nodes of the cell: what stands for the robot's drivers, guard, executor and gripper.
+def driver_nodes(options: SystemOptions) -> tuple[NodeSpec, ...]:
+    """Return what stands for the robot's drivers, alone: images, joint states, controllers, resets.
 
-    A robot's drivers are started beside it, as its file says.
+    A robot's own are started beside it, as its file says.
     """
+    return _drivers(options, ())
+
+
+def cell_nodes(options: SystemOptions) -> tuple[NodeSpec, ...]:
+    """Return the nodes of the cell: what stands for the robot's drivers, guard, executor and gripper."""
     return _cell(options, ())
 
 
@@ -140,10 +157,18 @@ def _cell(options: SystemOptions, users: tuple[NodeSpec, ...]) -> tuple[NodeSpec
         *_executor(options),
         _node(options, "gripper_node"),
     )
-    if options.system != "sim":
-        return nodes
     consumers = [spec.name for spec in (*nodes, *users) if spec.package == PACKAGE]
-    return (_simulator(options, consumers), *nodes)
+    return (*_drivers(options, consumers), *nodes)
+
+
+def _drivers(options: SystemOptions, consumers: Sequence[str]) -> tuple[NodeSpec, ...]:
+    if options.system == "sim":
+        return (_simulator(options, consumers),)
+    if options.system == "gazebo":
+        scene: dict[str, Parameter] = {"split": options.split, "seed": options.seed}
+        resets = replace(_node(options, "gazebo_node", scene), name="sim_node")
+        return (*gazebo_nodes(load_robot(resolve(options.robot)), options.camera), resets)
+    return ()
 
 
 def _executor(options: SystemOptions) -> tuple[NodeSpec, ...]:
@@ -176,13 +201,13 @@ def _seeing(options: SystemOptions) -> dict[str, Parameter]:
     return {"mdp": str(options.mdp), "camera": options.camera, "seed": options.seed}
 
 
-def _simulator(options: SystemOptions, consumers: list[str]) -> NodeSpec:
+def _simulator(options: SystemOptions, consumers: Sequence[str]) -> NodeSpec:
     parameters: dict[str, Parameter] = {
         **_seeing(options),
         "use_sim_time": False,  # it makes the time
         "rtf": float(options.rtf),  # ROS tells 4 from 4.0
-        "lockstep": True,
-        "lockstep_consumers": consumers,
+        "lockstep": bool(consumers),
+        "lockstep_consumers": list(consumers) or [""],
         "split": options.split,
     }
     return _node(options, "sim_node", parameters)
@@ -209,7 +234,7 @@ def _collector(options: SystemOptions) -> NodeSpec:
         "checkpoint": _text(options.checkpoint),
         "split": options.split,
         "benchmark": options.benchmark,
-        "reset": "sim" if options.system == "sim" else "none",
+        "reset": "sim" if options.simulated else "none",
         "watched": ["guard_node", EXECUTORS[options.executor], "gripper_node", "policy_node"],
         "heartbeat_timeout": 1.0,
         "exit_when_done": True,

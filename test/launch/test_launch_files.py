@@ -13,7 +13,7 @@ from grasp_bringup.system import CELL_OPTIONS, NodeSpec, SystemOptions, cell_nod
 from qtopt_policy.errors import ConfigError, UnknownNameError
 from support.launch_harness import DOUBLE, LAUNCH_FILES, REAL, execute
 
-GRASP, SIM = LAUNCH_FILES / "grasp.launch.py", LAUNCH_FILES / "sim.launch.py"
+GRASP, SIM, GAZEBO = (LAUNCH_FILES / f"{name}.launch.py" for name in ("grasp", "sim", "gazebo"))
 
 # Launch arguments (text), and the options that they must become.
 GRASP_SETS: list[tuple[dict[str, str], SystemOptions]] = [
@@ -104,7 +104,7 @@ def test_run_starts_what_launch_starts(
 
 
 def test_every_launch_file_is_tested() -> None:
-    assert set(LAUNCH_FILES.glob("*.launch.py")) == {GRASP, SIM}
+    assert set(LAUNCH_FILES.glob("*.launch.py")) == {GRASP, SIM, GAZEBO}
 
 
 def test_every_option_is_an_argument_of_grasp_launch() -> None:

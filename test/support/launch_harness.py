@@ -3,8 +3,9 @@
 import importlib.util
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -46,13 +47,15 @@ class Launched:
 
     Attributes:
         arguments: declared ones, name to (default, description, choices).
-        nodes: in the order in which they start.
+        nodes: in the order in which they start; each task has ended well when its followers do.
         environment: variables that it changed.
+        included: other launch files, path to arguments.
     """
 
     arguments: dict[str, tuple[str, str, tuple[str, ...]]] = field(default_factory=dict)
     nodes: list[NodeSpec] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
+    included: dict[Path, dict[str, str]] = field(default_factory=dict)
 
 
 def load(path: Path) -> Any:
@@ -82,12 +85,22 @@ def execute(path: Path, arguments: dict[str, str]) -> Launched:
     return launched
 
 
-def _visit(entity: Any, context: Any, launched: Launched) -> None:
-    from launch.actions import DeclareLaunchArgument
+def _visit(entity: Any, context: Any, launched: Launched, after: str = "") -> None:
+    from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
     from launch_ros.actions import Node
 
     if isinstance(entity, Node):
-        launched.nodes.append(_real_spec(entity, context) if REAL else _recorded_spec(entity))
+        spec = replace(_real_spec(entity, context) if REAL else _recorded_spec(entity), after=after)
+        launched.nodes.append(spec)
+        for follower in _at_end(entity, context, 0) if spec.task else ():
+            _visit(follower, context, launched, spec.name)
+        return
+    if isinstance(entity, IncludeLaunchDescription):
+        source = entity.launch_description_source
+        path = source.location
+        if REAL:
+            path = "".join(part.perform(context) for part in source._LaunchDescriptionSource__location)
+        launched.included[Path(path)] = dict(entity.launch_arguments)
         return
     if isinstance(entity, DeclareLaunchArgument):
         default = entity.default_value
@@ -100,9 +113,16 @@ def _visit(entity: Any, context: Any, launched: Launched) -> None:
 
 
 def _recorded_spec(node: Any) -> NodeSpec:
-    rules = tuple(node.remappings)
-    namespace, required = node.namespace or "", _ends_everything(node.on_exit)
-    return NodeSpec(node.package, node.executable, node.name, node.parameters, rules, namespace, required)
+    return NodeSpec(
+        node.package,
+        node.executable,
+        node.name,
+        node.parameters,
+        tuple(node.remappings),
+        node.namespace or "",
+        arguments=tuple(node.arguments),
+        **_ending(node),
+    )
 
 
 def _real_spec(node: Any, context: Any) -> NodeSpec:
@@ -114,13 +134,46 @@ def _real_spec(node: Any, context: Any) -> NodeSpec:
         Path(file).unlink()
     name = node._Node__expanded_node_name
     rules = tuple(node.expanded_remapping_rules or ())
-    required = _ends_everything(node._ExecuteLocal__on_exit)
     namespace = node.expanded_node_namespace.strip("/")
-    return NodeSpec(node.node_package, node.node_executable, name, parameters, rules, namespace, required)
+    return NodeSpec(
+        node.node_package,
+        node.node_executable,
+        name,
+        parameters,
+        rules,
+        namespace,
+        arguments=_real_arguments(node, context),
+        **_ending(node),
+    )
 
 
-def _ends_everything(on_exit: Any) -> bool:
+def _real_arguments(node: Any, context: Any) -> tuple[str, ...]:
+    """Return what stands between the executable and the arguments of ROS."""
+    words = ["".join(part.perform(context) for part in word) for word in node.cmd[1:]]
+    return tuple(words[: words.index("--ros-args")])
+
+
+def _on_exit(node: Any) -> Any:
+    return node._ExecuteLocal__on_exit if REAL else node.on_exit
+
+
+def _ending(node: Any) -> dict[str, Any]:
+    """Return whether the end of a node ends everything, and whether only its failure does."""
+    from launch import LaunchContext
+
+    if callable(_on_exit(node)):
+        context = LaunchContext()
+        return {"task": _shuts_down(_at_end(node, context, 1)) and not _shuts_down(_at_end(node, context, 0))}
+    return {"required": _shuts_down(_on_exit(node))}
+
+
+def _at_end(node: Any, context: Any, status: int) -> Any:
+    """Return what launch does when a task ends with a status, as launch's OnProcessExit asks it."""
+    return _on_exit(node)(SimpleNamespace(returncode=status), context)
+
+
+def _shuts_down(actions: Any) -> bool:
     from launch.actions import Shutdown
 
-    actions = on_exit if isinstance(on_exit, list) else [on_exit]
-    return any(isinstance(action, Shutdown) for action in actions)
+    listed = actions if isinstance(actions, list) else [actions]
+    return any(isinstance(action, Shutdown) for action in listed)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from launch import LaunchContext, LaunchDescriptionEntity, expect
+from launch.launch_description_sources import PythonLaunchDescriptionSource
 
 
 class Action(LaunchDescriptionEntity):
@@ -86,6 +87,25 @@ class SetEnvironmentVariable(Action):
 
     def visit(self, context: LaunchContext) -> None:
         context.environment[self.name] = self.value
+
+
+class IncludeLaunchDescription(Action):
+    """Includes another launch file with arguments; the double keeps both and executes nothing."""
+
+    def __init__(
+        self,
+        launch_description_source: PythonLaunchDescriptionSource,
+        *,
+        launch_arguments: Iterable[tuple[str, str]] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        expect(launch_description_source, PythonLaunchDescriptionSource, "launch_description_source")
+        self.launch_description_source = launch_description_source
+        self.launch_arguments = tuple(launch_arguments or ())
+        for name, value in self.launch_arguments:
+            expect(name, str, "launch argument")
+            expect(value, str, f"launch argument {name}")
 
 
 class Shutdown(Action):

@@ -32,6 +32,9 @@ class Node(ExecuteProcess):
         self.package, self.executable, self.name, self.namespace = package, executable, name, namespace
         self.parameters = _merged(parameters or [])
         self.remappings = [_pair(rule) for rule in remappings or ()]
+        self.arguments = list(arguments or ())
+        for argument in self.arguments:
+            expect(argument, str, "arguments")
 
 
 def _merged(parameters: list[Any]) -> dict[str, Any]:
