@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from grasp_bringup.gazebo.nodes import gazebo_nodes
-from grasp_bringup.system import NodeSpec, SystemOptions, system_nodes
+from grasp_bringup.system import NodeSpec, SystemOptions, driver_nodes, system_nodes
+from integration.worlds import DRIVERS_FILE
 from qtopt_policy.errors import ConfigError, MissingDependencyError
 from qtopt_policy.robot import load_robot
 from qtopt_policy.share import resolve
@@ -139,6 +140,12 @@ def test_our_nodes_are_those_of_a_robot_with_resets() -> None:
     ours = {spec.name for spec in execute(GAZEBO, {}).nodes if spec.package == "qtopt_grasping"}
     robot = {spec.name for spec in execute(GRASP, {"system": "robot"}).nodes}
     assert ours == robot | {"sim_node"}
+
+
+def test_the_integration_suite_starts_the_drivers_alone() -> None:
+    launched = execute(DRIVERS_FILE, {})
+    assert launched.nodes == list(driver_nodes(SystemOptions(system="gazebo")))
+    assert len(launched.included) == 1
 
 
 def test_they_stay_on_this_machine_and_on_gazebo_s_time() -> None:
