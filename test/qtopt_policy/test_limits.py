@@ -57,7 +57,9 @@ def test_the_reason_is_named(goal: tuple[float, ...], yaw: float, reason: str) -
         (-2.0, -2.0, -1.45, ("step_yaw",)),  # a far goal across the far side: the other way round
     ],
 )
-def test_the_wrist_is_not_wound_up(yaw: float, turn: float, expected: float, reasons: tuple[str, ...]) -> None:
+def test_the_wrist_is_not_wound_up(
+    yaw: float, turn: float, expected: float, reasons: tuple[str, ...]
+) -> None:
     measured = pointing_down((0.5, 0.0, 0.2), yaw)
     clipped = clip(measured, pointing_down((0.5, 0.0, 0.2), yaw + turn), LIMITS)
     assert clipped.target.yaw() == pytest.approx(expected)
