@@ -40,6 +40,7 @@ class Guard:
         self._measured = MeasuredArm(kinematics, limits, config.overspeed, config.overspeed_time)
         self._wishes = Watchdog(config.wish_timeout)
         self._heartbeats = {owner: Watchdog(config.heartbeat_timeout) for owner in OWNERS}
+        self._executor = Watchdog(config.executor_timeout)
         self._owner: Owner = "none"
         self._armed = not config.require_arming
         self._stopped = ""
@@ -99,6 +100,8 @@ class Guard:
         silent = self._silent_joints(steady)
         if self._measured.tool_pose is None or silent:
             return Finding("no_joint_state", f"no fresh joint state of {', '.join(silent)}")
+        if self._executor.expired(steady):
+            return Finding("executor_timeout", "no heartbeat of the executor")
         self._stopped = ""
         self._near_only = True
         self._start_over(now, "just resumed")
@@ -132,6 +135,10 @@ class Guard:
     def heartbeat(self, source: Owner, steady: float) -> None:
         """Note a heartbeat of the node behind `source`."""
         self._heartbeats[source].feed(steady)
+
+    def executor_heartbeat(self, steady: float) -> None:
+        """Note a heartbeat of the executor; from the first one on its silence stops the arm."""
+        self._executor.feed(steady)
 
     def wish(self, wish: Wish, now: int, steady: float) -> Verdict:
         """Judge one wish at ROS time `now` [ns]; pass on `Verdict.target` at once if it is not None."""
@@ -171,6 +178,9 @@ class Guard:
         if self._measured.tool_pose is not None and silent and not self._stopped:
             self._note("joint_timeout", f"no joint state of {', '.join(silent)}")
             self._stop_once(f"no joint state of {', '.join(silent)} for {self._config.joint_timeout} s")
+        if self._executor.expired(steady) and not self._stopped:
+            self._note("executor_timeout", f"no heartbeat for {self._executor.age(steady):.3f} s")
+            self._stop_once(f"no heartbeat of the executor for {self._config.executor_timeout} s")
         if self._holding:
             return
         if clock_stalled:

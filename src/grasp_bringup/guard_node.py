@@ -5,7 +5,7 @@ from functools import partial
 
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped
-from rcl_interfaces.msg import SetParametersResult
+from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, Header
@@ -50,12 +50,14 @@ class GuardNode(MotionNode):
 
     Parameters (ROS), beside the fields of GuardConfig, which only a start can set:
         owner: none, policy or collector; set by the collector.
+        executor: name of the node that moves the arm, whose heartbeat is watched.
     """
 
     def __init__(self) -> None:
         super().__init__("guard_node")
         self.declare_config(GuardConfig())
         self.declare_parameter(topics.OWNER_PARAMETER, "none")
+        self.declare_parameter("executor", "servo_node", ParameterDescriptor(read_only=True))
 
     def setup(self) -> None:
         """Build the guard and connect it."""
@@ -89,6 +91,8 @@ class GuardNode(MotionNode):
             self.create_subscription(Bool, gripper, partial(self._on_gripper, owner), LATEST_QOS)
             heartbeat = f"{topics.HEARTBEAT}/{node}"
             self.create_subscription(Header, heartbeat, partial(self._on_heartbeat, owner), LATEST_QOS)
+        executor = f"{topics.HEARTBEAT}/{self.parameter('executor', str)}"
+        self.create_subscription(Header, executor, self._on_executor, LATEST_QOS)
 
     # ---- measured arm and wishes
 
@@ -103,6 +107,9 @@ class GuardNode(MotionNode):
 
     def _on_heartbeat(self, owner: Owner, message: Header) -> None:
         self._guard.heartbeat(owner, self.steady_now())
+
+    def _on_executor(self, message: Header) -> None:
+        self._guard.executor_heartbeat(self.steady_now())
 
     def _on_wish(self, owner: Owner, message: PoseStamped) -> None:
         if not self.active:

@@ -16,6 +16,8 @@ class GuardConfig:
         require_arming: start disarmed; unarmed wishes are checked and logged but not passed on.
         wish_timeout: without an accepted wish for this long the arm holds.
         heartbeat_timeout: without a heartbeat of the owner for this long the arm holds.
+        executor_timeout: without a heartbeat of the executor for this long the arm is stopped, so that an
+            executor that was started anew moves nothing before a resume.
         joint_timeout: without a reading of an arm joint for this long the arm is stopped.
         max_wish_age, max_wish_lead: how far a wish's stamp may lie in the past and in the future.
         overspeed: a measured tool or joint speed over this multiple of its limit...
@@ -25,6 +27,7 @@ class GuardConfig:
     require_arming: bool = True
     wish_timeout: float = 0.25
     heartbeat_timeout: float = 0.25
+    executor_timeout: float = 1.0
     joint_timeout: float = 0.2
     max_wish_age: float = 0.25
     max_wish_lead: float = 0.1

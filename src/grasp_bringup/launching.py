@@ -21,6 +21,7 @@ from launch_ros.actions import Node
 
 from grasp_bringup.environment import ros_environment
 from grasp_bringup.gazebo.nodes import server_arguments
+from grasp_bringup.node_spec import RESTART_DELAY
 from grasp_bringup.system import NodeSpec, SystemOptions
 from qtopt_policy.config import from_mapping
 from qtopt_policy.errors import ConfigError
@@ -117,12 +118,17 @@ def _node(spec: NodeSpec, specs: Sequence[NodeSpec]) -> Node:
         remappings=list(spec.remappings),
         arguments=list(spec.arguments),
         output="screen",
+        respawn=spec.restarts > 0,
+        respawn_delay=RESTART_DELAY,
+        respawn_max_retries=spec.restarts,
         on_exit=_on_exit(spec, [_node(other, specs) for other in specs if other.after == spec.name]),
     )
 
 
 def _on_exit(spec: NodeSpec, followers: list[Node]) -> Any:
     """Return what launch does when a node has ended: a task that has done its work starts its followers."""
+    if spec.restarts:
+        return _after_restarts(spec)
     if not spec.task:
         return Shutdown(reason=f"{spec.name} has ended") if spec.required else None
 
@@ -130,5 +136,17 @@ def _on_exit(spec: NodeSpec, followers: list[Node]) -> Any:
         if event.returncode == 0:
             return followers
         return [Shutdown(reason=f"{spec.name} ended with status {event.returncode}")]
+
+    return ended
+
+
+def _after_restarts(spec: NodeSpec) -> Callable[[Any, LaunchContext], list[Any]]:
+    """Return what launch does at each end of a node that it starts again: nothing but at the last."""
+    left = spec.restarts
+
+    def ended(event: Any, context: LaunchContext) -> list[Any]:
+        nonlocal left
+        left -= 1
+        return [] if left >= 0 else [Shutdown(reason=f"{spec.name} has ended once too often")]
 
     return ended

@@ -8,6 +8,15 @@ from qtopt_policy.geometry import Pose
 from qtopt_policy.joint_buffer import JointBuffer, JointSnapshot
 from qtopt_policy.limits import Limits
 
+BEYOND = 0.1  # [rad or m] that a joint may be measured beyond its limits
+
+
+def joint_bounds(kinematics: Kinematics) -> dict[str, tuple[float, float]]:
+    """Return the positions that the arm's joints can be measured at: no arm is far beyond its limits."""
+    lower, upper = kinematics.lower - BEYOND, kinematics.upper + BEYOND
+    ends = zip(lower.tolist(), upper.tolist(), strict=True)
+    return dict(zip(kinematics.joints, ends, strict=True))
+
 
 class MeasuredArm:
     """Merges joint states and computes the tool pose whenever all arm joints are newer than before."""
@@ -20,7 +29,7 @@ class MeasuredArm:
         self._overspeed = overspeed
         self._overspeed_time = overspeed_time
         self._fast_since: int | None = None
-        self._joints = JointBuffer()
+        self._joints = JointBuffer(joint_bounds(kinematics))
         self._snapshot: JointSnapshot | None = None
         self.tool_pose: Pose | None = None
 

@@ -5,6 +5,10 @@ from dataclasses import dataclass, field
 
 Parameter = bool | int | float | str | list[str] | list[float]
 
+# Seconds from a crash to the new start: longer than the silence that every watchdog bears, also in a
+# simulation (system.PATIENCE), so that nobody takes the new process for the old one.
+RESTART_DELAY = 5.0
+
 
 @dataclass(frozen=True)
 class NodeSpec:
@@ -16,6 +20,7 @@ class NodeSpec:
         parameters: ROS parameters by name.
         remappings: pairs of topic names, from and to.
         required: whether the system ends when the node ends.
+        restarts: how many times it is started again after a crash before its end counts.
         arguments: of its command line, before those of ROS.
         task: it ends by itself when its work is done; the system ends if it fails.
         after: name of the task that must have ended well before this node starts.
@@ -31,3 +36,4 @@ class NodeSpec:
     arguments: tuple[str, ...] = ()
     task: bool = False
     after: str = ""
+    restarts: int = 0

@@ -13,6 +13,7 @@ import yaml
 
 from grasp_bringup import shared_memory
 from grasp_bringup.environment import ros_environment, shared_memory_needed
+from grasp_bringup.node_spec import RESTART_DELAY
 from grasp_bringup.processes import Child, Exit, stop_all, wait_any
 from grasp_bringup.system import NodeSpec, SystemOptions, system_nodes
 from qtopt_policy.errors import ConfigError, MissingDependencyError, QtoptError
@@ -87,32 +88,63 @@ class RunningSystem:
             )
         self._logs = logs.absolute()
         self._one_machine = one_machine
+        self._left = {spec.name: spec.restarts for spec in self._nodes}
+        self._due: dict[str, float] = {}
         self.children: list[Child] = []
 
     def __enter__(self) -> "RunningSystem":
         self._logs.mkdir(parents=True, exist_ok=True)
         settings = ros_environment(os.environ, self._one_machine)
         _require_shared_memory(shared_memory_needed(settings, len(self._nodes)))
-        environment = {**os.environ, **settings}
-        environment["ROS_LOG_DIR"] = str(self._logs / "ros")
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [_PACKAGES, os.environ.get("PYTHONPATH")]))
+        self._environment = {**os.environ, **settings}
+        self._environment["ROS_LOG_DIR"] = str(self._logs / "ros")
+        paths = filter(None, [_PACKAGES, os.environ.get("PYTHONPATH")])
+        self._environment["PYTHONPATH"] = os.pathsep.join(paths)
         try:
             for spec in self._nodes:
-                line = command(spec, self._logs / f"{spec.name}.yaml")
-                log = self._logs / f"{spec.name}.log"
-                self.children.append(Child(spec.name, line, environment, log))
+                self.children.append(self._start(spec))
         except BaseException:
             stop_all(self.children)
             raise
         return self
 
+    def _start(self, spec: NodeSpec) -> Child:
+        line = command(spec, self._logs / f"{spec.name}.yaml")
+        return Child(spec.name, line, self._environment, self._logs / f"{spec.name}.log")
+
+    def child(self, name: str) -> Child:
+        """Return the process of the node `name`."""
+        return next(child for child in self.children if child.name == name)
+
+    def restart(self, name: str) -> Child:
+        """Start a node anew that has ended, in the place of the old one; its log is continued."""
+        old = self.child(name)
+        old.remove_leftovers()
+        spec = next(spec for spec in self._nodes if spec.name == name)
+        new = self._start(spec)
+        self.children[self.children.index(old)] = new
+        return new
+
     def __exit__(self, *_: object) -> None:
         stop_all(self.children)
 
     def poll(self, timeout: float = 0.0) -> Exit | None:
-        """Return how a required process ended, or None if all still run after `timeout` [s]."""
-        names = {spec.name for spec in self._nodes if spec.required}
-        return wait_any([child for child in self.children if child.name in names], timeout)
+        """Return how a required process ended, or None if all still run after `timeout` [s].
+
+        A node that crashed and has restarts left (NodeSpec.restarts) counts as running: it is started again
+        after RESTART_DELAY.
+        """
+        for name in [name for name, due in self._due.items() if time.monotonic() >= due]:
+            del self._due[name]
+            self.restart(name)
+        names = {spec.name for spec in self._nodes if spec.required} - self._due.keys()
+        ended = wait_any([child for child in self.children if child.name in names], timeout)
+        if ended is None or ended.status == 0 or self._left[ended.name] == 0:
+            return ended
+        self._left[ended.name] -= 1
+        self._due[ended.name] = time.monotonic() + RESTART_DELAY
+        _note(ended, self._left[ended.name])
+        return None
 
     def wait(self, last: str = COLLECTOR, progress: Callable[[], None] | None = None) -> None:
         """Wait until the node `last` has ended well.
@@ -136,6 +168,13 @@ class RunningSystem:
             if ended.name != last:
                 wait_any([child for child in self.children if child.name == last], DEATH_GRACE)
             raise NodeDiedError(str(ended))
+
+
+def _note(ended: Exit, left: int) -> None:
+    """Write into the node's log that it is started again."""
+    cause = str(ended).split(";")[0]
+    with ended.log.open("a") as file:
+        file.write(f"--- {cause}; started again in {RESTART_DELAY:g} s, {left} restarts left\n")
 
 
 def _require_shared_memory(needed: int) -> None:

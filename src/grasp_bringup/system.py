@@ -20,11 +20,14 @@ SYSTEMS = ("sim", "gazebo", "robot")
 # Executors of arm motion, and the node of ours behind each.
 EXECUTORS = {"embedded": "servo_node", "moveit": "moveit_node", "moveit_servo": "moveit_servo_node"}
 ARMS = ("auto", *EXECUTORS)
+# Nodes that may come back after a crash: none of them moves the arm before the guard has been resumed or
+# armed, or an episode has been asked for.
+RESTARTED = ("guard_node", "gripper_node", "policy_node", *EXECUTORS.values())
 CAMERAS = ("wrist", "shoulder")
 SPLITS = ("train", "test")
 
 # The options that concern `cell_nodes`.
-CELL_OPTIONS = ("robot", "mdp", "arm", "camera", "split", "seed", "rtf", "namespace")
+CELL_OPTIONS = ("robot", "mdp", "arm", "camera", "split", "seed", "rtf", "restarts", "namespace")
 # Times as long as on a robot do watchdogs wait in a simulation.
 PATIENCE = 4.0
 
@@ -72,6 +75,13 @@ class SystemOptions:
     seed: int = field(default=1, metadata=_about("seed of the first scene; each further episode adds one"))
     rtf: float = field(default=1.0, metadata=_about("simulated seconds per second, at most; 0: no limit"))
     benchmark: str = field(default="", metadata=_about("digest of the benchmark, to be recorded in the bags"))
+    restarts: int = field(
+        default=0,
+        metadata=_about(
+            "times that a crashed node is started again; never the simulator, whose world is lost, nor the "
+            "collector, whose end is the run's"
+        ),
+    )
     headless: bool = field(
         default=True,
         metadata=_about("false opens a window with the policy's candidates (needs image_view), and Gazebo's"),
@@ -85,7 +95,7 @@ class SystemOptions:
         _one_of("arm", self.arm, ARMS)
         _one_of("camera", self.camera, CAMERAS)
         _one_of("split", self.split, SPLITS)
-        for name, least in (("episodes", 1), ("seed", 0)):
+        for name, least in (("episodes", 1), ("seed", 0), ("restarts", 0)):
             if getattr(self, name) < least:
                 raise ConfigError(f"{name} {getattr(self, name)}: must be at least {least}")
         if not self.rtf >= 0.0:
@@ -153,7 +163,7 @@ def system_nodes(options: SystemOptions) -> tuple[NodeSpec, ...]:
 def _cell(options: SystemOptions, users: tuple[NodeSpec, ...]) -> tuple[NodeSpec, ...]:
     """Return the cell; every node of ours must have seen a tick of its clock before the next one."""
     nodes = (
-        _node(options, "guard_node", {"require_arming": not options.simulated}),
+        _node(options, "guard_node", _guarding(options)),
         *_executor(options),
         _node(options, "gripper_node"),
     )
@@ -169,6 +179,11 @@ def _drivers(options: SystemOptions, consumers: Sequence[str]) -> tuple[NodeSpec
         resets = replace(_node(options, "gazebo_node", scene), name="sim_node")
         return (*gazebo_nodes(load_robot(resolve(options.robot)), options.camera), resets)
     return ()
+
+
+def _guarding(options: SystemOptions) -> dict[str, Parameter]:
+    """Return what the guard alone is told."""
+    return {"require_arming": not options.simulated, "executor": EXECUTORS[options.executor]}
 
 
 def _executor(options: SystemOptions) -> tuple[NodeSpec, ...]:
@@ -192,7 +207,12 @@ def _node(
         "robot": str(options.robot),
     }
     return NodeSpec(
-        PACKAGE, executable, executable, {**common, **(parameters or {})}, namespace=options.namespace
+        PACKAGE,
+        executable,
+        executable,
+        {**common, **(parameters or {})},
+        namespace=options.namespace,
+        restarts=options.restarts if executable in RESTARTED else 0,
     )
 
 

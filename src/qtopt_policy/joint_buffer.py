@@ -1,6 +1,7 @@
 """Joint states merged by name: messages may be partial, in any order and from several publishers."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,9 +43,14 @@ class JointSnapshot:
 
 
 class JointBuffer:
-    """Keeps the latest reading of every joint, each with its own age."""
+    """Keeps the latest reading of every joint, each with its own age.
 
-    def __init__(self) -> None:
+    Args:
+        bounds: lowest and highest position that a joint can have, by name; others may have any.
+    """
+
+    def __init__(self, bounds: Mapping[str, tuple[float, float]] | None = None) -> None:
+        self._bounds = dict(bounds or {})
         self._readings: dict[str, JointReading] = {}
 
     def update(
@@ -59,10 +65,14 @@ class JointBuffer:
         """Merge one message; `velocity` and `effort` may be empty.
 
         Raises:
-            ShapeError: arrays and names differ in length, a name occurs twice or a position is not finite;
-                the message names the joint and nothing of the message is kept.
+            ShapeError: arrays and names differ in length, a name occurs twice or a position is not finite or
+                out of its bounds; the message names the joint and nothing of the message is kept.
         """
         _check(names, position, velocity, effort)
+        for name, value in zip(names, position, strict=True):
+            low, high = self._bounds.get(name, (-math.inf, math.inf))
+            if not low <= value <= high:
+                raise ShapeError(f"joint state: position of '{name}' is {value}, bounds {low:.3f} {high:.3f}")
         for i, name in enumerate(names):
             speed = float(velocity[i]) if len(velocity) else float("nan")
             force = float(effort[i]) if len(effort) else float("nan")

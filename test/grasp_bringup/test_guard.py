@@ -339,3 +339,35 @@ def test_gripper_wish_counts_only_after_a_pose_wish_of_the_same_owner() -> None:
 def test_impossible_threshold_is_refused_by_name() -> None:
     with pytest.raises(ConfigError, match="joint_timeout"):
         replace(GuardConfig(), joint_timeout=0.0)
+
+
+def test_silence_of_the_executor_stops_the_arm_until_it_beats_again_and_is_resumed() -> None:
+    bench = Bench()
+    bench.guard.executor_heartbeat(bench.time)
+    bench.live(0.9)
+    assert not bench.guard.state.stopped
+    bench.live(0.3)
+    assert "no heartbeat of the executor for 1.0 s" in bench.guard.state.reason
+    refused = bench.guard.resume(bench.now, bench.time)
+    assert refused is not None
+    assert refused.name == "executor_timeout"
+    bench.guard.executor_heartbeat(bench.time)
+    bench.live(0.05)
+    assert bench.guard.state.stopped  # it has come back: that alone moves nothing
+    assert bench.guard.resume(bench.now, bench.time) is None
+    assert not bench.guard.state.stopped
+
+
+def test_an_executor_that_was_never_heard_of_is_not_missed() -> None:
+    bench = Bench()
+    bench.live(3.0)
+    assert not bench.guard.state.stopped
+
+
+def test_joint_state_far_beyond_the_limits_of_a_joint_is_dropped() -> None:
+    bench = Bench()
+    pose = bench.guard.tool_pose
+    bench.time += 0.01
+    assert bench.measure(START_Q + 1e3) is None
+    assert bench.guard.tool_pose == pose
+    assert "bounds" in bench.guard.details["joint_state"]

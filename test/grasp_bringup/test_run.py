@@ -5,6 +5,7 @@ import sys
 import textwrap
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,49 @@ def test_the_collector_is_given_time_to_close_its_bag_after_a_death(
     ):
         running.wait()
     assert "closed" in (tmp_path / "logs/collector_node.log").read_text()
+
+
+def counting(folder: Path, deaths: int) -> str:
+    """Return code of a node that dies as often as told, and then works."""
+    return f"""
+        import sys, time
+        from pathlib import Path
+        starts = Path({str(folder / "starts")!r})
+        count = len(starts.read_text()) if starts.exists() else 0
+        starts.write_text("x" * (count + 1))
+        if count < {deaths}:
+            sys.exit(3)
+        time.sleep(60)
+    """
+
+
+def test_a_crashed_node_is_started_again_and_its_log_tells(
+    packages: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "RESTART_DELAY", 0.1)
+    fragile = replace(node(packages, "policy_node", counting(tmp_path, deaths=2)), restarts=2)
+    with RunningSystem([fragile], tmp_path / "logs") as running:
+        end = time.monotonic() + 10.0
+        while (tmp_path / "starts").read_text() != "xxx" if (tmp_path / "starts").exists() else True:
+            assert running.poll(0.1) is None
+            assert time.monotonic() < end
+        assert running.poll(0.3) is None
+    log = (tmp_path / "logs/policy_node.log").read_text()
+    assert "policy_node ended with status 3; started again in 0.1 s, 1 restarts left" in log
+    assert "0 restarts left" in log
+
+
+def test_a_node_that_crashes_once_too_often_ends_the_system(
+    packages: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "RESTART_DELAY", 0.1)
+    fragile = replace(node(packages, "policy_node", counting(tmp_path, deaths=9)), restarts=2)
+    with (
+        RunningSystem([node(packages, "collector_node", WORKS), fragile], tmp_path / "logs") as running,
+        pytest.raises(NodeDiedError, match="policy_node ended with status 3"),
+    ):
+        running.wait()
+    assert (tmp_path / "starts").read_text() == "xxx"
 
 
 def test_a_collector_that_fails_is_reported(packages: Path, tmp_path: Path) -> None:

@@ -183,3 +183,20 @@ def test_every_node_is_checked() -> None:
     listed = [by_name(SystemOptions(arm=arm)) for arm in EXECUTORS]
     ours = {name for specs in listed for name, spec in specs.items() if spec.package == "qtopt_grasping"}
     assert set(PLACES) == ours
+
+
+def test_only_nodes_that_wait_for_a_resume_are_started_again() -> None:
+    restarts = {spec.name: spec.restarts for spec in system_nodes(SystemOptions(restarts=3))}
+    assert {name for name, count in restarts.items() if count == 3} == {
+        "guard_node",
+        "servo_node",
+        "gripper_node",
+        "policy_node",
+    }
+    assert restarts["sim_node"] == restarts["collector_node"] == 0
+
+
+@pytest.mark.parametrize("arm", ["embedded", "moveit", "moveit_servo"])
+def test_the_guard_watches_the_node_that_moves_the_arm(arm: str) -> None:
+    specs = {spec.name: spec for spec in system_nodes(SystemOptions(arm=arm))}
+    assert specs["guard_node"].parameters["executor"] in specs

@@ -83,3 +83,11 @@ def test_bad_message_is_refused_by_name_and_changes_nothing(
     reading = buffer.reading("a")
     assert reading is not None
     assert reading.stamp == 1
+
+
+def test_position_out_of_its_bounds_is_refused_with_them() -> None:
+    buffer = JointBuffer({"a": (-1.0, 2.0)})
+    buffer.update(["a", "b"], [2.0, 1e6], [], [], 1, 0.0)
+    with pytest.raises(ShapeError, match=r"'a' is 2\.5, bounds -1\.000 2\.000"):
+        buffer.update(["a"], [2.5], [], [], 2, 0.1)
+    assert buffer.snapshot(["a"]).stamp == 1  # type: ignore[union-attr]

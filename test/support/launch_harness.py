@@ -161,10 +161,24 @@ def _ending(node: Any) -> dict[str, Any]:
     """Return whether the end of a node ends everything, and whether only its failure does."""
     from launch import LaunchContext
 
+    if restarts := _restarts(node):
+        return {"required": True, "restarts": restarts}
     if callable(_on_exit(node)):
         context = LaunchContext()
         return {"task": _shuts_down(_at_end(node, context, 1)) and not _shuts_down(_at_end(node, context, 0))}
     return {"required": _shuts_down(_on_exit(node))}
+
+
+def _restarts(node: Any) -> int:
+    """Return how often launch starts a node again; only the end after that must count."""
+    from launch import LaunchContext
+
+    if not (node._ExecuteLocal__respawn if REAL else node.respawn):
+        return 0
+    count: int = node._ExecuteLocal__respawn_max_retries if REAL else node.respawn_max_retries
+    ends = [_shuts_down(_at_end(node, LaunchContext(), 1)) for _ in range(count + 1)]
+    assert ends == [False] * count + [True]
+    return count
 
 
 def _at_end(node: Any, context: Any, status: int) -> Any:

@@ -141,6 +141,14 @@ class ExecuteLocal(Action):
         if output not in ("log", "screen", "both", "own_log", "full"):
             raise ValueError(f"output {output!r}")
         self.output, self.on_exit = output, on_exit
+        expect(respawn, bool, "respawn")
+        expect(respawn_delay, (float, type(None)), "respawn_delay")
+        expect(respawn_max_retries, int, "respawn_max_retries")
+        self.respawn, self.respawn_delay, self.respawn_max_retries = (
+            respawn,
+            respawn_delay,
+            respawn_max_retries,
+        )
 
 
 class ExecuteProcess(ExecuteLocal):
