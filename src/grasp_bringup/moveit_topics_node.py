@@ -56,7 +56,7 @@ class MoveItTopicsNode(ExecutorNode):
             self._arm, self._inputs, kinematics_of(robot), robot.limits, config, self.now_ns
         )
         self.create_subscription(JointState, topics.JOINT_STATES, self._on_joints, JOINT_QOS)
-        self.take_targets(robot.base_frame)
+        self.take_targets(robot)
         self.create_timer(REPORT_PERIOD, self._report, clock=self.steady_clock)
         self._loop.start()
 

@@ -93,6 +93,7 @@ class ServoLoop:
         self._measured: Array | None = None
         self._ahead: deque[tuple[int, Array]] = deque(maxlen=LEAD + 2)
         self._resting = True
+        self._woken = 0
         self.fired: Counter[str] = Counter()
         self.details: dict[str, str] = {}
 
@@ -109,10 +110,14 @@ class ServoLoop:
     def target(self, pose: Pose, stamp: int, now: int, steady: float) -> None:
         """Take a target (base frame) stamped `stamp` [ns]; one out of its time is noted and dropped."""
         age = (now - stamp) * NANOSECOND
+        if now < self._woken:  # a simulator started anew sets the clock back
+            self._woken = 0
         if age > self._config.max_wish_age:
             self.note("stale", f"target {age:.3f} s old")
         elif -age > self._config.max_wish_lead:
             self.note("future", f"target {-age:.3f} s ahead")
+        elif stamp <= self._woken:
+            self.note("stale", "target wanted before the servo was late")
         elif not self._joints.alive(steady) or self._measured is None:
             self.note("no_joint_state", f"last joint state {self._joints.age(steady):.3f} s ago")
         else:
@@ -166,6 +171,7 @@ class ServoLoop:
         gap = float(np.abs(self._ahead[0][1] - self._measured).max())
         if abs(behind) > HORIZON:
             self.note("late", f"command {behind:.3f} s behind the clock")
+            self._woken = now  # what was wanted while it slept may have been taken back since
             self._rest_at_measured()
         elif gap > self._config.jump_tolerance:
             self.note("jump", f"arm {gap:.3f} rad away from its command")

@@ -3,11 +3,13 @@
 import sys
 
 from builtin_interfaces.msg import Duration
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from grasp_bringup.executor_node import ExecutorNode
 from grasp_bringup.kinematics import kinematics_of
+from grasp_bringup.measured_arm import joint_bounds
 from grasp_bringup.motion_node import JOINT_QOS
 from grasp_bringup.servo import ServoConfig, ServoCore
 from grasp_bringup.servo_loop import LoopConfig, Plan, ServoLoop, TrajectoryPoint
@@ -19,6 +21,9 @@ from qtopt_policy.joint_buffer import JointBuffer
 
 PERIOD = 0.01  # [s]
 REPORT_PERIOD = 0.5  # [s] of the steady clock
+# A servo that comes late must not make up for the ticks that it has missed: the controller has gone to rest
+# meanwhile, and would have to leap. In lockstep no more than this wait for it anyway (sim/lockstep.py).
+CLOCK_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=2, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 class ServoNode(ExecutorNode):
@@ -26,6 +31,8 @@ class ServoNode(ExecutorNode):
 
     Parameters (ROS): `robot` and the fields of ServoConfig and LoopConfig, which only a start can set.
     """
+
+    clock_qos = CLOCK_QOS
 
     def __init__(self) -> None:
         super().__init__("servo_node")
@@ -36,13 +43,14 @@ class ServoNode(ExecutorNode):
         """Build the servo and connect it."""
         robot = self.robot()
         config = self.read_config(ServoConfig).capped(robot.driver.max_joint_acceleration)
-        core = ServoCore(kinematics_of(robot), robot.limits, PERIOD, config)
+        kinematics = kinematics_of(robot)
+        core = ServoCore(kinematics, robot.limits, PERIOD, config)
         self._loop = ServoLoop(core, self.read_config(LoopConfig))
         self._joints = robot.arm_joints
-        self._buffer = JointBuffer()
+        self._buffer = JointBuffer(joint_bounds(kinematics))
         self._command = self.create_publisher(JointTrajectory, robot.arm_topic, LATEST_QOS)
         self.create_subscription(JointState, topics.JOINT_STATES, self._on_joints, JOINT_QOS)
-        self.take_targets(robot.base_frame)
+        self.take_targets(robot)
         self.create_timer(PERIOD, self._tick)
         self.create_timer(REPORT_PERIOD, self._report, clock=self.steady_clock)
 

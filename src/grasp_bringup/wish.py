@@ -10,6 +10,8 @@ from qtopt_policy.limits import Limits
 from qtopt_policy.topics import Owner
 
 NANOSECOND = 1e-9
+# The guard puts targets on the walls of the workspace; an executor refuses what lies beyond them [m].
+WALL_TOLERANCE = 0.001
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +47,16 @@ def malformed(wish: Wish, base_frame: str) -> Finding | None:
         return Finding("not_finite", f"pose {wish.values.tolist()}")
     if float(np.linalg.norm(wish.values[3:])) < 1e-6:
         return Finding("zero_quaternion", f"orientation {wish.values[3:].tolist()}")
+    return None
+
+
+def outside(wish: Wish, limits: Limits) -> Finding | None:
+    """Return a finding if a wish lies outside the workspace: no guard has passed it."""
+    low = np.array([*limits.workspace_min[:2], limits.min_height]) - WALL_TOLERANCE
+    high = np.array(limits.workspace_max) + WALL_TOLERANCE
+    position = wish.values[:3]
+    if ((position < low) | (position > high)).any():
+        return Finding("workspace", f"target at {np.round(position, 4).tolist()}, outside the workspace")
     return None
 
 

@@ -103,9 +103,11 @@ class BaseNode(LifecycleNode):
             handlers are most of what an executor waits on, and double what each message costs; in
             simulation, where the project starts both ends, they are left out.
         simulated: whether time is that of a simulator (`use_sim_time` at the start).
+        clock_qos: of the subscription to /clock.
     """
 
     watch_qos = True
+    clock_qos = CLOCK_QOS
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -136,7 +138,7 @@ class BaseNode(LifecycleNode):
         callbacks = SubscriptionEventCallbacks(use_default_callbacks=self.watch_qos)
         options.setdefault("event_callbacks", callbacks)
         if topic == "/clock":
-            qos, callback = CLOCK_QOS, partial(self._on_clock, callback)
+            qos, callback = self.clock_qos, partial(self._on_clock, callback)
         return super().create_subscription(kind, topic, callback, qos, **options)
 
     def create_timer(self, period: float, callback: Callable[[], None], **options: Any) -> Any:

@@ -227,3 +227,27 @@ def test_servo_too_slow_to_rest_within_the_horizon_is_refused() -> None:
 def test_impossible_threshold_is_refused_by_name() -> None:
     with pytest.raises(ConfigError, match="wish_timeout"):
         LoopConfig(wish_timeout=-1.0)
+
+
+def test_a_servo_that_has_slept_begins_with_what_is_wanted_afterwards() -> None:
+    arm = ready()
+    arm.run(0.2, moved(0.07))
+    arm.time += 0.2  # stopped meanwhile: the target of before is still young enough
+    arm.loop.joint_state(arm.q, arm.time)
+    assert arm.loop.tick(arm.now, arm.time) is None
+    arm.ask(moved(0.07), age=0.1)
+    assert not arm.loop.moving
+    arm.time += 0.01
+    arm.ask(moved(0.07))
+    assert arm.loop.moving
+
+
+def test_a_clock_that_is_set_back_after_a_sleep_keeps_no_target_out() -> None:
+    arm = ready()
+    arm.run(0.2, moved(0.07))
+    arm.time += 0.2
+    arm.loop.joint_state(arm.q, arm.time)
+    arm.loop.tick(arm.now, arm.time)
+    back = arm.now - 10 * SECOND
+    arm.loop.target(moved(0.07), back, back, arm.time)
+    assert arm.loop.moving

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import rclpy
-from rclpy.executors import SingleThreadedExecutor
 
 from grasp_bringup.environment import ros_environment
+from qtopt_policy.base_node import make_executor
 
 T = TypeVar("T")
 
@@ -30,10 +30,10 @@ def isolate(logs: Path) -> dict[str, str]:
 
 
 class Graph:
-    """Spins nodes until something has happened."""
+    """Spins nodes until something has happened; `busy` takes the executor that is quick per message."""
 
-    def __init__(self) -> None:
-        self._executor = SingleThreadedExecutor()
+    def __init__(self, busy: bool = False) -> None:
+        self._executor = make_executor(simulated=busy)
         self._nodes: list[Any] = []
 
     def add(self, node: T) -> T:
@@ -76,12 +76,12 @@ class Graph:
 
 
 @contextmanager
-def ros_graph(logs: Path, parameters: Sequence[str] = ()) -> Iterator[Graph]:
-    """Open a graph; `parameters` are rules such as `guard_node:require_arming:=false`."""
+def ros_graph(logs: Path, parameters: Sequence[str] = (), busy: bool = False) -> Iterator[Graph]:
+    """Open a graph; `parameters` are rules such as `guard_node:require_arming:=false`, `busy` as in Graph."""
     isolate(logs)
     arguments = [item for rule in parameters for item in ("-p", rule)]
     rclpy.init(args=["--ros-args", "--disable-stdout-logs", *arguments])
-    graph = Graph()
+    graph = Graph(busy)
     try:
         yield graph
     finally:

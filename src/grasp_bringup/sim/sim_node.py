@@ -29,6 +29,7 @@ REPORT_TICKS = 100
 # [s] of wall time after which a clock that was not seen and an image that was not taken are published again;
 # rarely enough not to push out of a slow consumer's queue what it has not taken yet.
 RESEND = 0.25
+PASSES = 4  # of the executor per tick, each for one message of each topic
 NAP, SHORT_NAP = 0.005, 0.001  # [s] of waiting for a message; the executor's generator wants few values
 
 
@@ -62,6 +63,8 @@ class SimNode(CellNode):
         servos = tuple(filter(None, self.parameter("lockstep_servos", list)))
         config = LockstepConfig(consumers, servos=servos) if self.parameter("lockstep", bool) else None
         self._lockstep = Lockstep(config or LockstepConfig())
+        # In lockstep nobody is ahead; without it messages must not pile up before a simulator that is late.
+        self._passes = 1 if config else PASSES
         self._pace, self._meter = Pace(self.parameter("rtf", float)), SpeedMeter()
         for name in consumers:
             callback = partial(self._on_heartbeat, name)
@@ -100,7 +103,8 @@ class SimNode(CellNode):
         delay = self._delay(wall)
         if delay <= 0.0:
             self.tick(wall)
-            handle_ready(executor)
+            for _ in range(self._passes):
+                handle_ready(executor)
             return
         self._remind(wall)
         executor.spin_once(timeout_sec=NAP if delay >= NAP else SHORT_NAP)
@@ -209,7 +213,7 @@ class SimNode(CellNode):
 
 
 def handle_ready(executor: SingleThreadedExecutor, most: int = 32) -> None:
-    """Handle the callbacks that are ready, at most `most`, without waiting."""
+    """Handle the callbacks that are ready, one message of each topic and at most `most`, without waiting."""
     with contextlib.suppress(TimeoutException):
         for _ in range(most):
             handler, _, _ = executor.wait_for_ready_callbacks(timeout_sec=0.0)
