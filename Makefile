@@ -1,4 +1,4 @@
-# make setup | test | demo | bench | lint | clean
+# make setup | test | faults | demo | bench | lint | clean
 #
 # Everything lives in .venv: ROS 2 from PyPI, no ROS installation needed (and none used: docs/installation.md).
 # Each finished step leaves a file in .venv/stamps, so that a second run is quick.
@@ -16,12 +16,16 @@ unexport ROS_DISTRO ROS_VERSION ROS_PYTHON_VERSION RMW_IMPLEMENTATION FASTDDS_DE
 # On few, shared cores OpenMP's spinning threads slow each other down tenfold.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup test demo bench lint clean
+.PHONY: setup test faults demo bench lint clean
 
 setup: $(STAMPS)/pip $(STAMPS)/gl
 
 test: setup $(STAMPS)/sdf
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# Kills, freezes and corrupts what moves the arm, in real time: for a quiet machine (docs/safety.md).
+faults: setup
+	$(BIN)/python -m pytest test/faults --faults $(PYTEST_ARGS)
 
 demo: setup
 	$(BIN)/qtopt demo $(DEMO_ARGS)

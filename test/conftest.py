@@ -9,5 +9,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--faults", action="store_true", help="run the fault injection, in real time (test/faults)"
+    )
     parser.addoption("--fault-sweep", action="store_true", help="inject the rarer faults too (test/faults)")
     parser.addoption("--fault-table", metavar="FILE", help="write what the fault injection found as Markdown")

@@ -18,6 +18,15 @@ def table(pytestconfig: pytest.Config) -> Table:
     return pytestconfig.stash.setdefault(TABLE, Table())
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the faults to `make faults`: they measure real times, which a busy machine does not keep."""
+    if any(config.getoption(name) for name in ("--faults", "--fault-sweep", "--fault-table")):
+        return
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.skip(reason="fault injection runs by `make faults`"))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     table = config.stash.get(TABLE, Table())
     if not table.rows:
