@@ -113,7 +113,10 @@ class World:
             world.setdefault("log", [])
             self._do_what_is_due(world)
             yield world
-            path.write_text(json.dumps(world))
+            # In one piece: the double may be killed while it writes, and tests read without the lock.
+            whole = path.with_suffix(".new")
+            whole.write_text(json.dumps(world))
+            whole.rename(path)
 
     def _do_what_is_due(self, world: dict[str, Any]) -> None:
         now = time.time()

@@ -34,7 +34,9 @@ class GzWorld:
         world: dict[str, Any] = {"start": time.time(), "queue": []}
         models = {name: {"pose": [0.5, 0, 0.1, 0, 0, 0, 1], "since": 0.0} for name in names}
         world.setdefault("models", {}).update(models)
-        (self.folder / "world.json").write_text(json.dumps(world))
+        whole = self.folder / "world.json.new"
+        whole.write_text(json.dumps(world))
+        whole.rename(self.folder / "world.json")
 
     def read(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self.folder / "world.json").read_text())
