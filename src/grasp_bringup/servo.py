@@ -157,8 +157,9 @@ class ServoCore:
             return rest
         share = min(1.0, self._tool_step / max(distance, 1e-12), self._turn_step / max(angle, 1e-12))
         step = self._joint_motion(lead, share * error, jacobian)
-        strays = np.linalg.norm(error[:3] - jacobian[:3] @ step) > max(distance, _STRAY)
-        slow = np.linalg.norm(jacobian @ step) < _STUCK_SHARE * share * (distance + angle)
+        moved = jacobian @ step
+        strays = np.linalg.norm(error[:3] - moved[:3]) > max(distance, _STRAY)
+        slow = np.linalg.norm(moved) < _STUCK_SHARE * share * (distance + angle)
         if strays or (slow and max(distance, angle) > _STUCK_ERROR):
             reasons.append("unreachable")
         if strays:

@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -26,6 +25,7 @@ from qtopt_collector.report.score import EpisodeResult, Rate, score
 from qtopt_learner.cycle_config import FREE, CycleConfig
 from qtopt_learner.cycle_journal import Entry, Journal
 from qtopt_learner.cycle_sources import PolicyName, Source, Wanted, make_source
+from qtopt_learner.evaluate_results import rate_values
 from qtopt_learner.run_config import RunConfig
 from qtopt_learner.train import train
 from qtopt_policy.checkpoint import load_checkpoint, read_info, save_checkpoint
@@ -107,7 +107,7 @@ class Cycle:
         )
         found = self._source.collect(wanted)
         won = [bool(info.success) for info in found if not info.aborted]
-        return {"policy": policy, "episodes": len(found), **rate(Rate(sum(won), len(won)))}
+        return {"policy": policy, "episodes": len(found), **rate_values(Rate(sum(won), len(won)))}
 
     def _train(self, number: int) -> Entry:
         config = self._config
@@ -133,7 +133,7 @@ class Cycle:
     def _measured(self, policy: PolicyName, weights: Path | None, out: Path) -> Entry:
         out.parent.mkdir(parents=True, exist_ok=True)
         results = self._source.measure(policy, weights, out)
-        return {"policy": policy, "file": str(out), **rate(success(policy, results))}
+        return {"policy": policy, "file": str(out), **rate_values(success(policy, results))}
 
     def _decide(self, number: int) -> Entry:
         """Compare the two policies; keep the weights if none before did better."""
@@ -148,8 +148,8 @@ class Cycle:
         )
         self._console.print(reason, soft_wrap=True)
         return {
-            "scripted": rate(scripted),
-            "learned": rate(learned),
+            "scripted": rate_values(scripted),
+            "learned": rate_values(learned),
             "next": "cem" if ahead else "scripted",
             "reason": reason,
             "best": self._keep_best(number, learned),
@@ -177,17 +177,6 @@ def success(policy: str, results: Sequence[EpisodeResult]) -> Rate:
     """Return the rate of success by ground truth, where there is none as judged."""
     found = score(policy, results)
     return found.truth if found.truth.trials else found.judged
-
-
-def rate(found: Rate) -> dict[str, Any]:
-    """Return a rate as JSON types."""
-    value = found.value if found.trials else None
-    return {
-        "successes": found.successes,
-        "trials": found.trials,
-        "rate": value,
-        "interval": list(found.interval),
-    }
 
 
 def check_config(config: CycleConfig) -> None:

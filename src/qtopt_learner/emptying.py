@@ -1,11 +1,7 @@
 """`qtopt scenario emptying`: a full bin, grasped from without replacement; the first 10, 20, 30 attempts."""
 
-import json
-import shlex
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +19,8 @@ from qtopt_learner.evaluate import Bars
 from qtopt_learner.evaluate_env import policy_in, scene_seeds
 from qtopt_learner.evaluate_jobs import Job, play_all
 from qtopt_learner.scenario_config import ScenarioRunConfig
+from qtopt_learner.scenario_files import results_folder, write_results
 from qtopt_learner.watch import film_strip, write_picture
-from qtopt_policy.config import to_mapping
 from qtopt_policy.policies.base import Policy
 
 MARKS = (10, 20, 30)  # as the paper counts
@@ -128,12 +124,10 @@ def run(config: ScenarioRunConfig, console: Console) -> int:
     """Play, print the table, write results and films; return 0, or 130 if Ctrl-C cut it short."""
     emptying = load_scenario(config.name, config.scenarios).emptying
     assert emptying is not None
-    folder = config.out or Path("out") / f"scenario-{config.name}-{datetime.now():%Y%m%d-%H%M%S}"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = results_folder(config)
     results, complete = _play(config, emptying, folder, console)
     results.sort(key=lambda row: (config.policies.index(row.policy), row.seed))
-    text = json.dumps(as_json(config, emptying, results, complete), indent=1)
-    (folder / "results.json").write_text(text + "\n")
+    write_results(folder, config, complete, as_json(config.policies, emptying, results))
     console.print(emptying_table(config, emptying, results))
     console.print(f"results and film strips  {folder}", soft_wrap=True)
     return 0 if complete else 130
@@ -186,16 +180,9 @@ def emptying_table(config: ScenarioRunConfig, emptying: EmptyingConfig, results:
     return table
 
 
-def as_json(
-    config: ScenarioRunConfig, emptying: EmptyingConfig, results: Sequence[Emptying], complete: bool
-) -> dict[str, Any]:
-    """Return everything as JSON types; intervals are of attempts as if each stood for itself."""
+def as_json(policies: Sequence[str], emptying: EmptyingConfig, results: Sequence[Emptying]) -> dict[str, Any]:
+    """Return scores and emptyings as JSON types; intervals take each attempt as if it stood for itself."""
     return {
-        "command": shlex.join(["qtopt", *sys.argv[1:]]),
-        "complete": complete,
-        "benchmark_digest": load_benchmark(config.benchmark).digest,
-        "scenario": to_mapping(load_scenario(config.name, config.scenarios)),
-        "config": to_mapping(config),
         "scores": [
             {
                 "policy": name,
@@ -204,7 +191,7 @@ def as_json(
                 "trials": rate.trials,
                 "interval": list(rate.interval),
             }
-            for name in config.policies
+            for name in policies
             for mark in marks(emptying)
             for rate in [first([row for row in results if row.policy == name], mark)]
         ],

@@ -97,15 +97,16 @@ def _score(row: Score) -> dict[str, Any]:
         "policy": row.policy,
         "episodes": row.episodes,
         "aborted": row.aborted,
-        "truth": _rate(row.truth),
-        "judged": _rate(row.judged),
+        "truth": rate_values(row.truth),
+        "judged": rate_values(row.judged),
         "disagreements": row.disagreements,
         "mean_steps": row.mean_steps if row.judged.trials else None,
         "end_reasons": row.end_reasons,
     }
 
 
-def _rate(rate: Rate) -> dict[str, Any]:
+def rate_values(rate: Rate) -> dict[str, Any]:
+    """Return a rate as JSON types."""
     value = rate.value if rate.trials else None
     return {
         "successes": rate.successes,

@@ -1,10 +1,6 @@
 """`qtopt scenario`: policies in scenes that ask for behaviours that nobody engineered, with film strips."""
 
-import json
-import shlex
-import sys
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +17,8 @@ from qtopt_learner.evaluate_env import policy_in, scene_seeds
 from qtopt_learner.evaluate_jobs import Job, Play, play_all
 from qtopt_learner.evaluate_results import end_lines, score_table
 from qtopt_learner.scenario_config import ScenarioRunConfig
+from qtopt_learner.scenario_files import results_folder, write_results
 from qtopt_learner.watch import film_strip, write_picture
-from qtopt_policy.config import to_mapping
 from qtopt_policy.grasp_action import CHOICES
 from qtopt_policy.policies.base import Policy
 
@@ -82,14 +78,11 @@ def run(config: ScenarioRunConfig) -> int:
     check_policies(config.policies)
     if load_scenario(config.name, config.scenarios).emptying is not None:
         return emptying.run(config, console)
-    folder = config.out or Path("out") / f"scenario-{config.name}-{datetime.now():%Y%m%d-%H%M%S}"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = results_folder(config)
     results, complete = _play(config, folder, console)
     results.sort(key=lambda row: (config.policies.index(row.policy), row.seed))
     rows = [score(name, (r for r in results if r.policy == name)) for name in config.policies]
-    (folder / "results.json").write_text(
-        json.dumps(as_json(config, results, rows, complete), indent=1) + "\n"
-    )
+    write_results(folder, config, complete, as_json(results, rows))
     console.print(score_table(f"{config.name}, {config.split} scenes", rows))
     for line in (*end_lines(rows), *disturbed_lines(config.policies, results)):
         console.print(line, soft_wrap=True)
@@ -157,16 +150,9 @@ def disturbed_lines(policies: tuple[str, ...], results: list[ScenarioResult]) ->
     return lines
 
 
-def as_json(
-    config: ScenarioRunConfig, results: list[ScenarioResult], rows: list[Score], complete: bool
-) -> dict[str, Any]:
-    """Return everything as JSON types; `episodes` holds each scene's outcome."""
+def as_json(results: list[ScenarioResult], rows: list[Score]) -> dict[str, Any]:
+    """Return scores and the outcome of each scene as JSON types."""
     return {
-        "command": shlex.join(["qtopt", *sys.argv[1:]]),
-        "complete": complete,
-        "benchmark_digest": load_benchmark(config.benchmark).digest,
-        "scenario": to_mapping(load_scenario(config.name, config.scenarios)),
-        "config": to_mapping(config),
         "scores": [
             {
                 "policy": row.policy,

@@ -124,7 +124,7 @@ def test_every_decision_is_noted_with_its_numbers(tmp_path: Path, trained: list[
         "successes": 60,
         "trials": 100,
         "rate": 0.6,
-        "interval": list(Rate(60, 100).interval),
+        "interval_95": list(Rate(60, 100).interval),
     }
     assert "0.502, is above the scripted policy's rate, 0.200" in second["reason"]
     (collected, *_) = entries(tmp_path, "collect")
