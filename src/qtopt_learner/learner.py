@@ -108,7 +108,8 @@ class Learner:
         """Write target 1, the network that acts, as policy checkpoints, and both for the updaters."""
         cameras = self._offline.cameras + self._online.cameras
         trainer, task = self.trainer, self._task
-        info = describe(trainer.targets.first, task.mdp, task.robot, cameras, trainer.step)
+        steps = task.steps_before + trainer.step
+        info = describe(trainer.targets.first, task.mdp, task.robot, cameras, steps)
         for name in names:
             save_checkpoint(self._weights / name, trainer.targets.first, info)
         if self._config.updaters:

@@ -46,6 +46,8 @@ class RunConfig:
             which may then be 0).
         robot, mdp, benchmark: files; see config/.
         camera: name of the camera of the data and the actors.
+        start_from: checkpoint whose weights the run starts from, both targets and the network in training, in
+            place of fresh ones; of a run that goes on, its own state counts.
     """
 
     out: Path
@@ -57,6 +59,7 @@ class RunConfig:
     mdp: Path = Path("config/mdp.yaml")
     benchmark: Path = Path("config/benchmark_v1.yaml")
     camera: str = "wrist"
+    start_from: Path | None = None
 
     def __post_init__(self) -> None:
         if not self.data and self.online.actors == 0:
