@@ -69,7 +69,7 @@ def test_a_run_that_goes_on_goes_on_from_its_own_state(config: RunConfig) -> Non
 
 def test_weights_of_another_network_are_refused(config: RunConfig) -> None:
     other = replace(config, train=replace(SMALL, network_config={"width": 16, "channels": 24}))
-    with pytest.raises(CheckpointError, match="'width': 24.*'width': 16.*network_config"):
+    with pytest.raises(CheckpointError, match=r"'width': 24.*'width': 16.*network_config"):
         train(other, quiet())
 
 
