@@ -33,6 +33,7 @@ EXECUTABLES = {
     "policy_node",
     "collector_node",
     "guard_node",
+    "dead_man_node",
     "servo_node",
     "moveit_node",
     "moveit_servo_node",

@@ -26,6 +26,7 @@ NODES = {
     "policy_node": "qtopt_policy.policy_node:PolicyNode",
     "collector_node": "qtopt_collector.collector_node:CollectorNode",
     "guard_node": "grasp_bringup.guard_node:GuardNode",
+    "dead_man_node": "grasp_bringup.dead_man_node:DeadManNode",
     "servo_node": "grasp_bringup.servo_node:ServoNode",
     "gripper_node": "grasp_bringup.gripper_node:GripperNode",
     "sim_node": "grasp_bringup.sim.sim_node:SimNode",

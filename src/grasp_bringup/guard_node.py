@@ -7,7 +7,8 @@ from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped
 from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
 from rclpy.parameter import Parameter
-from sensor_msgs.msg import JointState
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import JointState, Joy
 from std_msgs.msg import Bool, Header
 from std_srvs.srv import SetBool, Trigger
 
@@ -39,6 +40,8 @@ from qtopt_policy.topics import Owner
 CHECK_PERIOD = 0.02  # [s] of the steady clock
 REPORT_PERIOD = 0.5  # [s] of the steady clock
 TARGET_MARKER = "target"
+# Fits any publisher; and what is lost is not sent again: of a switch only the newest message counts.
+JOY_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
 WISHES: tuple[tuple[Owner, str, str, str], ...] = (
     ("policy", topics.POLICY_TARGET, topics.POLICY_GRIPPER, "policy_node"),
     ("collector", topics.COLLECTOR_TARGET, topics.COLLECTOR_GRIPPER, "collector_node"),
@@ -64,7 +67,8 @@ class GuardNode(MotionNode):
         robot = self.robot()
         config = self.read_config(GuardConfig)
         self._base_frame = robot.base_frame
-        self._guard = Guard(kinematics_of(robot), robot.limits, robot.base_frame, config)
+        efforts = robot.driver.max_joint_effort
+        self._guard = Guard(kinematics_of(robot), robot.limits, robot.base_frame, config, efforts)
         self._state: GuardState | None = None
         self._target = self.create_publisher(PoseStamped, topics.TARGET_POSE, LATEST_QOS)
         self._gripper = self.create_publisher(Bool, topics.GRIPPER_CLOSE, LATEST_QOS)
@@ -73,7 +77,7 @@ class GuardNode(MotionNode):
         self._markers = MarkerPublisher(self, topics.ARM_MARKERS, robot.base_frame)
         low = (*robot.limits.workspace_min[:2], robot.limits.min_height)
         self._workspace = draw_box("workspace", low, robot.limits.workspace_max)
-        self._subscribe()
+        self._subscribe(config)
         self.create_service(Trigger, topics.ARM_STOP, self._on_stop)
         self.create_service(Trigger, topics.ARM_RESUME, self._on_resume)
         self.create_service(SetBool, topics.ARM_ARM, self._on_arm)
@@ -84,13 +88,15 @@ class GuardNode(MotionNode):
         self.add_post_set_parameters_callback(self._set_owner)
         self._publish_state()
 
-    def _subscribe(self) -> None:
+    def _subscribe(self, config: GuardConfig) -> None:
         self.create_subscription(JointState, topics.JOINT_STATES, self._on_joints, JOINT_QOS)
         for owner, target, gripper, node in WISHES:
             self.create_subscription(PoseStamped, target, partial(self._on_wish, owner), LATEST_QOS)
             self.create_subscription(Bool, gripper, partial(self._on_gripper, owner), LATEST_QOS)
             heartbeat = f"{topics.HEARTBEAT}/{node}"
             self.create_subscription(Header, heartbeat, partial(self._on_heartbeat, owner), LATEST_QOS)
+        if config.dead_man != "none":
+            self.create_subscription(Joy, topics.JOY, self._on_joy, JOY_QOS)
         executor = f"{topics.HEARTBEAT}/{self.parameter('executor', str)}"
         self.create_subscription(Header, executor, self._on_executor, LATEST_QOS)
 
@@ -98,8 +104,8 @@ class GuardNode(MotionNode):
 
     def _on_joints(self, message: JointState) -> None:
         stamp = nanoseconds(message.header.stamp)
-        values = (list(message.name), list(message.position), list(message.velocity))
-        measured = self._guard.joint_state(*values, stamp, self.steady_now())
+        values = (list(message.position), list(message.velocity), list(message.effort))
+        measured = self._guard.joint_state(list(message.name), *values, stamp, self.steady_now())
         if measured is not None:
             pose, of = measured
             self._tool_pose.publish(pose_message(pose, self._base_frame, time_message(of)))
@@ -131,6 +137,10 @@ class GuardNode(MotionNode):
             self._gripper.publish(Bool(data=message.data))
 
     # ---- operator and collector
+
+    def _on_joy(self, message: Joy) -> None:
+        self._guard.dead_man(message.buttons, self.now_ns(), self.steady_now())
+        self._publish_state()
 
     def _check_owner(self, parameters: list[Parameter]) -> SetParametersResult:
         for parameter in parameters:
@@ -171,12 +181,22 @@ class GuardNode(MotionNode):
         self._publish_state()
 
     def _report(self) -> None:
-        missing = self._guard.missing_joints
+        missing = self._guard.measured.missing
         text = f"missing: {', '.join(missing)}" if missing else "all arm joints arrive"
         self.report("joints", WARN if missing else OK, text, missing=", ".join(missing))
+        self._report_efforts()
         self.report_fired(self._guard.fired, self._guard.details)
         if self._guard.state.holding:
             self._draw(None)
+
+    def _report_efforts(self) -> None:
+        """Report limits that cannot be checked, and the peaks by which to choose limits."""
+        efforts = self._guard.measured.efforts
+        if efforts.unchecked and not self._guard.measured.missing:
+            text = f"no effort of {', '.join(efforts.unchecked)} arrives: max_joint_effort is not checked"
+            self.report("efforts", WARN, text, peaks=efforts.peaks)
+        elif efforts.peaks:
+            self.report("efforts", OK, "efforts arrive", peaks=efforts.peaks)
 
     def _draw(self, target: Pose | None) -> None:
         """Show the workspace and where the arm is sent (None: nowhere) to whoever looks."""

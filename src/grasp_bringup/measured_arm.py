@@ -1,7 +1,11 @@
 """Where the arm really is: joint states in, tool pose and speeds out."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from grasp_bringup.effort import EffortWatch
+from grasp_bringup.guard_types import GuardConfig
 from grasp_bringup.kinematics import Kinematics
 from grasp_bringup.wish import NANOSECOND, Finding
 from qtopt_policy.geometry import Pose
@@ -19,33 +23,47 @@ def joint_bounds(kinematics: Kinematics) -> dict[str, tuple[float, float]]:
 
 
 class MeasuredArm:
-    """Merges joint states and computes the tool pose whenever all arm joints are newer than before."""
+    """Merges joint states and computes the tool pose whenever all arm joints are newer than before.
+
+    Attributes:
+        snapshot: the latest state of all arm joints, None before the first.
+        tool_pose: there, None before it.
+        efforts: how hard the joints push.
+    """
 
     def __init__(
-        self, kinematics: Kinematics, limits: Limits, overspeed: float, overspeed_time: float
+        self, kinematics: Kinematics, limits: Limits, config: GuardConfig, max_effort: Sequence[float]
     ) -> None:
         self._kinematics = kinematics
         self._limits = limits
-        self._overspeed = overspeed
-        self._overspeed_time = overspeed_time
+        self._joint_timeout = config.joint_timeout
+        self._overspeed = config.overspeed
+        self._overspeed_time = config.overspeed_time
         self._fast_since: int | None = None
+        self.efforts = EffortWatch(kinematics.joints, max_effort, config.effort_time)
         self._joints = JointBuffer(joint_bounds(kinematics))
-        self._snapshot: JointSnapshot | None = None
+        self.snapshot: JointSnapshot | None = None
         self.tool_pose: Pose | None = None
 
     def update(
-        self, names: list[str], position: list[float], velocity: list[float], stamp: int, steady: float
+        self,
+        names: list[str],
+        position: list[float],
+        velocity: list[float],
+        effort: list[float],
+        stamp: int,
+        steady: float,
     ) -> tuple[Pose, int] | None:
         """Merge one message; return the tool pose and its stamp [ns] if every arm joint is newer.
 
         Raises:
             ShapeError: the message cannot be used.
         """
-        self._joints.update(names, position, velocity, [], stamp, steady)
+        self._joints.update(names, position, velocity, effort, stamp, steady)
         snapshot = self._joints.snapshot(self._kinematics.joints)
-        if snapshot is None or (self._snapshot is not None and snapshot.stamp == self._snapshot.stamp):
+        if snapshot is None or (self.snapshot is not None and snapshot.stamp == self.snapshot.stamp):
             return None
-        self._snapshot = snapshot
+        self.snapshot = snapshot
         self.tool_pose = self._kinematics.forward(snapshot.position)
         return self.tool_pose, snapshot.stamp
 
@@ -54,9 +72,9 @@ class MeasuredArm:
         """Arm joints that no joint state has held yet."""
         return self._joints.missing(self._kinematics.joints)
 
-    def silent(self, since: float) -> tuple[str, ...]:
-        """Return the arm joints without a reading after the steady time `since` [s]."""
-        return self._joints.older_than(self._kinematics.joints, since)
+    def silent(self, steady: float) -> tuple[str, ...]:
+        """Return the arm joints without a reading for too long at the steady time `steady` [s]."""
+        return self._joints.older_than(self._kinematics.joints, steady - self._joint_timeout)
 
     def too_fast(self) -> Finding | None:
         """Return a finding if the tool or a joint has been too fast for too long.
@@ -64,7 +82,7 @@ class MeasuredArm:
         A single sample is not enough: a command that came late makes a controller catch up for an instant.
         Drivers that send no velocities are not checked.
         """
-        snapshot = self._snapshot
+        snapshot = self.snapshot
         if snapshot is None or not np.isfinite(snapshot.velocity).all():
             return None
         finding = self._fast(snapshot)
@@ -74,6 +92,10 @@ class MeasuredArm:
         self._fast_since = snapshot.stamp if self._fast_since is None else self._fast_since
         lasted = (snapshot.stamp - self._fast_since) * NANOSECOND
         return finding if lasted >= self._overspeed_time else None
+
+    def too_strong(self) -> Finding | None:
+        """Return a finding if a joint has pushed too hard for too long."""
+        return None if self.snapshot is None else self.efforts.look(self.snapshot)
 
     def _fast(self, snapshot: JointSnapshot) -> Finding | None:
         limits, factor = self._limits, self._overspeed

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from grasp_bringup.dead_man import DEAD_MEN
 from grasp_bringup.gazebo.nodes import gazebo_nodes
 from grasp_bringup.moveit_config import servo_parameters
 from grasp_bringup.moveit_servo import SERVO
@@ -27,7 +28,10 @@ CAMERAS = ("wrist", "shoulder")
 SPLITS = ("train", "test")
 
 # The options that concern `cell_nodes`.
-CELL_OPTIONS = ("robot", "mdp", "arm", "camera", "split", "seed", "rtf", "restarts", "namespace")
+CELL_OPTIONS = (
+    *("robot", "mdp", "arm", "camera", "split", "seed", "rtf", "restarts", "namespace"),
+    *("dead_man", "dead_man_button"),
+)
 # Times as long as on a robot do watchdogs wait in a simulation.
 PATIENCE = 4.0
 
@@ -86,6 +90,15 @@ class SystemOptions:
         default=True,
         metadata=_about("false opens a window with the policy's candidates (needs image_view), and Gazebo's"),
     )
+    dead_man: str = field(
+        default="none",
+        metadata=_about(
+            "what must be held for the arm to move; joy: a button of joy_node's joystick; keyboard: the "
+            "space bar of dead_man_node",
+            DEAD_MEN,
+        ),
+    )
+    dead_man_button: int = field(default=5, metadata=_about("index of that button with dead_man joy"))
     namespace: str = field(
         default="", metadata=_about("namespace of all nodes and relative topics, for several robots")
     )
@@ -95,7 +108,8 @@ class SystemOptions:
         _one_of("arm", self.arm, ARMS)
         _one_of("camera", self.camera, CAMERAS)
         _one_of("split", self.split, SPLITS)
-        for name, least in (("episodes", 1), ("seed", 0), ("restarts", 0)):
+        _one_of("dead_man", self.dead_man, DEAD_MEN)
+        for name, least in (("episodes", 1), ("seed", 0), ("restarts", 0), ("dead_man_button", 0)):
             if getattr(self, name) < least:
                 raise ConfigError(f"{name} {getattr(self, name)}: must be at least {least}")
         if not self.rtf >= 0.0:
@@ -183,7 +197,12 @@ def _drivers(options: SystemOptions, consumers: Sequence[str]) -> tuple[NodeSpec
 
 def _guarding(options: SystemOptions) -> dict[str, Parameter]:
     """Return what the guard alone is told."""
-    return {"require_arming": not options.simulated, "executor": EXECUTORS[options.executor]}
+    return {
+        "require_arming": not options.simulated,
+        "executor": EXECUTORS[options.executor],
+        "dead_man": options.dead_man,
+        "dead_man_button": options.dead_man_button,
+    }
 
 
 def _executor(options: SystemOptions) -> tuple[NodeSpec, ...]:

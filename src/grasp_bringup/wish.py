@@ -12,6 +12,8 @@ from qtopt_policy.topics import Owner
 NANOSECOND = 1e-9
 # The guard puts targets on the walls of the workspace; an executor refuses what lies beyond them [m].
 WALL_TOLERANCE = 0.001
+# What a level target may differ in tilt from a measured pose [rad]; limits.clip bounds the yaw alone.
+TILT_TOLERANCE = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,3 +79,16 @@ def too_far(measured: Pose, target: Pose, limits: Limits) -> Finding | None:
         allowed = f"one step is {limits.max_step_length} m and {limits.max_step_yaw} rad"
         return Finding("far_after_resume", f"{distance:.3f} m and {angle:.3f} rad away, {allowed}")
     return None
+
+
+def tilted(measured: Pose, target: Pose, limits: Limits) -> Finding | None:
+    """Return a finding if `target`, which is clipped, is turned about more than the vertical."""
+    turned = measured.angle(target)
+    if turned > limits.max_step_yaw + TILT_TOLERANCE:
+        return Finding("tilt", f"turned by {turned:.3f} rad, not about the vertical alone")
+    return None
+
+
+def pose_text(pose: Pose) -> str:
+    """Return position [m] and yaw [rad] for people."""
+    return f"{np.round(pose.position, 4).tolist()} yaw {pose.yaw():.3f}"

@@ -14,6 +14,7 @@ from qtopt_policy.mdp import EndReason
 from qtopt_policy.robot import GripperConfig
 from qtopt_policy.state_buffer import StateBuffer
 from qtopt_policy.step_rule import Measurement
+from qtopt_policy.topics import DEAD_MAN
 
 # A procedure that waits by yielding; the collector goes on with it at every tick.
 Script = Generator[None, None, None]
@@ -119,6 +120,11 @@ class Cell:
         return (self.arm.get("reason") or "unknown") if self.arm.get("stopped") == "1" else ""
 
     @property
+    def _let_go(self) -> bool:
+        """Whether the dead-man switch is released: what is judged meanwhile says nothing of a grasp."""
+        return self.arm.get("reason", "").startswith(DEAD_MAN)
+
+    @property
     def obstacle(self) -> str:
         """What keeps the arm from moving, "" where nothing does."""
         if self.silent:
@@ -127,14 +133,16 @@ class Cell:
             return "no tool pose or gripper position yet"
         if self.stopped:
             return f"the arm is stopped: {self.stopped}"
-        return "the arm is not armed" if self.arm.get("armed") == "0" else ""
+        if self.arm.get("armed") == "0":
+            return "the arm is not armed"
+        return self.arm["reason"] if self._let_go else ""
 
     def require(self) -> None:
-        """Raise Aborted where a node has died or the arm was stopped or disarmed."""
+        """Raise Aborted where a node has died or the arm was stopped, disarmed or let go of."""
         obstacle = self.obstacle
         if not obstacle:
             return
-        by_hand = self.arm.get("reason") in ("operator", "not armed")
+        by_hand = self._let_go or self.arm.get("reason") in ("operator", "not armed")
         stopped: EndReason = "operator" if by_hand else "watchdog"
         raise Aborted("node_died" if self.silent else stopped, obstacle)
 

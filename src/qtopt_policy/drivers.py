@@ -1,5 +1,6 @@
 """What a robot's drivers are called and what they allow: the part of a robot YAML that no task depends on."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -46,6 +47,9 @@ class DriverConfig:
         gripper_deadline: time in which the fingers must rest, or the action must have a result, after a
             command [s].
         max_joint_acceleration: what the driver allows a streamed motion [rad/s2]; None keeps the servo's own.
+        max_joint_effort: efforts beyond which the guard stops the arm, gravity and friction included; as
+            RobotConfig.arm_joints, in the unit of the driver's joint states (Nm, or A where it sends motor
+            currents); 0 for a joint that is not watched. Empty watches none.
         cameras: by name, as in RobotConfig.cameras; one that is missing publishes on the standard topics.
     """
 
@@ -59,6 +63,7 @@ class DriverConfig:
     stroke_time: float = 0.5
     gripper_deadline: float = 1.0
     max_joint_acceleration: float | None = None
+    max_joint_effort: tuple[float, ...] = ()
     cameras: dict[str, CameraTopics] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -67,3 +72,7 @@ class DriverConfig:
                 raise ConfigError(f"{name} {getattr(self, name)}: must be above 0")
         if self.max_joint_acceleration is not None and not self.max_joint_acceleration > 0.0:
             raise ConfigError(f"max_joint_acceleration {self.max_joint_acceleration}: must be above 0")
+        if not all(0.0 <= effort < math.inf for effort in self.max_joint_effort):
+            raise ConfigError(
+                f"max_joint_effort {list(self.max_joint_effort)}: each must be 0 (not watched) or above"
+            )

@@ -138,6 +138,11 @@ class RobotConfig:
     def __post_init__(self) -> None:
         if len(self.home) != len(self.arm_joints):
             raise ConfigError(f"home has {len(self.home)} values for {len(self.arm_joints)} arm_joints")
+        if len(self.driver.max_joint_effort) not in (0, len(self.arm_joints)):
+            raise ConfigError(
+                f"driver: max_joint_effort has {len(self.driver.max_joint_effort)} values for "
+                f"{len(self.arm_joints)} arm_joints"
+            )
         if shared := set(self.arm_joints) & set(self.gripper.joints):
             raise ConfigError(f"joints {sorted(shared)} are both among arm_joints and the gripper's")
         if extra := [name for name in self.driver.cameras if name not in self.cameras]:

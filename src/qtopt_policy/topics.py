@@ -22,6 +22,10 @@ ARM_STOP = "arm/stop"  # std_srvs/Trigger
 ARM_RESUME = "arm/resume"  # std_srvs/Trigger
 ARM_ARM = "arm/arm"  # std_srvs/SetBool
 OWNER_PARAMETER = "owner"  # parameter of guard_node, one of OWNERS, set by the collector
+DEAD_MAN = "dead-man"  # how the reasons in ARM_STATE begin that a dead-man switch causes
+
+# operator
+JOY = "joy"  # sensor_msgs/Joy: the dead-man switch, from joy_node or, for a keyboard, dead_man_node
 
 # gripper
 GRIPPER_RESULT = "gripper/result"  # diagnostic_msgs/DiagnosticArray, transient local: how each command ended

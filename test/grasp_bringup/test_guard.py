@@ -4,69 +4,11 @@ import numpy as np
 import pytest
 
 from grasp_bringup.guard import Guard
-from grasp_bringup.guard_types import GuardConfig, Verdict
-from grasp_bringup.kinematics import Kinematics
+from grasp_bringup.guard_types import GuardConfig
 from grasp_bringup.wish import Wish
 from qtopt_policy.errors import ConfigError, UnknownNameError
-from qtopt_policy.geometry import Array, Pose, multiply, pointing_down
-from qtopt_policy.limits import Limits
-from qtopt_policy.topics import Owner
-from support.arms import ARM_JOINTS, HOME, arm_urdf
-
-KINEMATICS = Kinematics(arm_urdf(), "base_link", "tcp", ARM_JOINTS)
-START = pointing_down(np.array([0.0, 0.0, 0.2]), 0.0)
-START_Q = KINEMATICS.solve(START, HOME).q
-LIMITS = Limits((-0.15, -0.15, 0.0), (0.15, 0.15, 0.4), tip_offset=0.025)
-SECOND = 1_000_000_000
-
-
-class Bench:
-    """A guard with a clock: ROS time and steady time run together unless a test says otherwise."""
-
-    def __init__(self, config: GuardConfig | None = None, owner: Owner = "policy") -> None:
-        self.guard = Guard(KINEMATICS, LIMITS, "base_link", config or GuardConfig(require_arming=False))
-        self.time = 100.0
-        self.measure()
-        self.beat()
-        self.guard.set_owner(owner, self.now)
-        self.time += 0.01
-
-    @property
-    def now(self) -> int:
-        return round(self.time * SECOND)
-
-    def measure(self, q: Array = START_Q, velocity: Array | None = None) -> tuple[Pose, int] | None:
-        speed = [] if velocity is None else velocity.tolist()
-        return self.guard.joint_state(list(ARM_JOINTS), q.tolist(), speed, self.now, self.time)
-
-    def beat(self) -> None:
-        for owner in ("policy", "collector"):
-            self.guard.heartbeat(owner, self.time)
-
-    def live(self, duration: float, *, joints: bool = True, beats: bool = True) -> None:
-        for _ in range(round(duration / 0.05)):
-            self.time += 0.05
-            if joints:
-                self.measure()
-            if beats:
-                self.beat()
-            self.guard.check(self.time, clock_stalled=False)
-
-    def ask(
-        self, target: Pose, source: Owner = "policy", age: float = 0.0, frame: str = "base_link"
-    ) -> Verdict:
-        stamp = self.now - round(age * SECOND)
-        return self.guard.wish(Wish(source, frame, stamp, target.as_array()), self.now, self.time)
-
-
-def near(x: float = 0.03, y: float = 0.0, z: float = 0.0, yaw: float = 0.0) -> Pose:
-    return pointing_down(START.position + np.array([x, y, z]), yaw)
-
-
-def refusal(verdict: Verdict) -> str:
-    assert verdict.target is None
-    assert verdict.refusal is not None
-    return verdict.refusal.name
+from qtopt_policy.geometry import Pose, multiply, pointing_down
+from support.guard_bench import KINEMATICS, LIMITS, START, START_Q, Bench, near, refusal
 
 
 def test_wish_of_the_owner_within_the_limits_passes_unchanged() -> None:
@@ -245,7 +187,7 @@ def test_silent_joint_stops_by_its_name_and_needs_a_resume() -> None:
     bench = Bench()
     for _ in range(5):
         bench.time += 0.05
-        bench.guard.joint_state(["joint1"], [0.0], [], bench.now, bench.time)
+        bench.guard.joint_state(["joint1"], [0.0], [], [], bench.now, bench.time)
         bench.guard.check(bench.time, clock_stalled=False)
     assert bench.guard.state.stopped
     assert "joint2" in bench.guard.state.reason
@@ -311,14 +253,14 @@ def test_bad_joint_state_is_counted_and_dropped() -> None:
     bench.time += 0.01
     assert bench.measure(bad) is None
     assert "joint4" in bench.guard.details["joint_state"]
-    assert bench.guard.tool_pose is not None
+    assert bench.guard.measured.tool_pose is not None
 
 
 def test_wish_before_the_first_joint_state_names_the_missing_joints() -> None:
     guard = Guard(KINEMATICS, LIMITS, "base_link", GuardConfig(require_arming=False))
     guard.set_owner("policy", 0)
     guard.heartbeat("policy", 0.0)
-    guard.joint_state(["joint1", "joint3"], [0.0, 0.0], [], 1, 0.0)
+    guard.joint_state(["joint1", "joint3"], [0.0, 0.0], [], [], 1, 0.0)
     verdict = guard.wish(Wish("policy", "base_link", 1, near().as_array()), 1, 0.0)
     assert refusal(verdict) == "no_joint_state"
     assert "joint2" in guard.details["no_joint_state"]
@@ -366,8 +308,8 @@ def test_an_executor_that_was_never_heard_of_is_not_missed() -> None:
 
 def test_joint_state_far_beyond_the_limits_of_a_joint_is_dropped() -> None:
     bench = Bench()
-    pose = bench.guard.tool_pose
+    pose = bench.guard.measured.tool_pose
     bench.time += 0.01
     assert bench.measure(START_Q + 1e3) is None
-    assert bench.guard.tool_pose == pose
+    assert bench.guard.measured.tool_pose == pose
     assert "bounds" in bench.guard.details["joint_state"]

@@ -20,7 +20,7 @@ from qtopt_policy.base_node import WARN, nanoseconds
 from qtopt_policy.geometry import Pose, pointing_down
 from qtopt_policy.robot import RobotConfig, load_robot
 from qtopt_policy.share import resolve
-from support.fake_driver import FakeDriver, FakeWisher, Listener
+from support.fake_driver import FakeDriver, FakePad, FakeWisher, Listener
 from support.graph import Graph, ros_graph
 
 pytestmark = pytest.mark.graph
@@ -319,6 +319,65 @@ def test_fingers_that_do_not_open_are_reported(make: Make) -> None:
     cell.policy.close = False
     assert cell.wait_diagnostic("gripper_node: result")["outcome"] == "stalled"
     assert cell.listener.levels["gripper_node: result"] == WARN
+
+
+def test_the_arm_moves_only_while_the_dead_man_button_is_held(make: Make) -> None:
+    cell = make(*UNGUARDED, "guard_node:dead_man:=joy", "guard_node:dead_man_button:=1")
+    pad = cell.graph.add(FakePad())
+    cell.own()
+    goal = cell.near(0.14, 0.14, 0.1)
+    cell.policy.target = goal
+    cell.wait_reason("dead-man not heard of yet")
+    pad.buttons = [0, 0]
+    cell.wait_reason("dead-man released (button 1)")
+    assert "dead-man" in cell.wait_diagnostic("guard_node: dead_man")["values"]
+    assert cell.tool.distance(cell.home) < 1e-9
+    pad.buttons = [0, 1]
+    cell.wait_diagnostic("guard_node: far_after_resume")
+    cell.moving_to(cell.near())
+    cell.policy.target = goal
+    pad.buttons = [0, 0]
+    cell.wait_reason("dead-man released (button 1)")
+    assert cell.listener.arm_state["stopped"] == "0"
+    cell.wait_rest()
+    cell.policy.target = Pose(cell.tool.position + np.array([0.0, 0.0, 0.03]), cell.home.quaternion)
+    pad.buttons = [0, 1]
+    cell.wait_arrival(cell.policy.target)
+    pad.buttons = None
+    cell.wait_reason("dead-man silent for 0.25 s")
+
+
+def with_max_effort(folder: Path, limit: float) -> str:
+    """Return the rule that gives the guard a robot whose joints may push with `limit` each."""
+    text = resolve(Path("config/robots/sim.yaml")).read_text()
+    robot = folder / "limited.yaml"
+    robot.write_text(text.replace("driver:\n", f"driver:\n  max_joint_effort: {[limit] * 7}\n"))
+    return f"guard_node:robot:={robot}"
+
+
+def test_a_joint_that_pushes_too_hard_stops_the_arm_until_it_is_resumed(make: Make, tmp_path: Path) -> None:
+    cell = make(*UNGUARDED, with_max_effort(tmp_path, 30.0))
+    cell.own()
+    cell.driver.effort = np.full(7, 20.0)
+    cell.moving_to(cell.near())
+    cell.driver.effort = np.array([20.0, -35.5, *[20.0] * 5])
+    cell.wait_reason("joint2 at effort -35.50, limit 30")
+    assert cell.listener.arm_state["stopped"] == "1"
+    assert not cell.trigger(topics.ARM_RESUME).success
+    cell.driver.effort = np.full(7, 20.0)
+    cell.graph.spin_until(lambda: bool(cell.trigger(topics.ARM_RESUME).success), "a resume")
+    assert "joint2 35.50" in cell.wait_diagnostic("guard_node: efforts")["peaks"]
+    cell.wait_arrival(cell.near())
+
+
+def test_a_limit_of_effort_that_cannot_be_checked_is_reported(make: Make, tmp_path: Path) -> None:
+    cell = make(*UNGUARDED, with_max_effort(tmp_path, 30.0))
+    cell.own()
+    cell.policy.target = cell.near()
+    cell.wait_arrival(cell.near())
+    cell.wait_diagnostic("guard_node: efforts")
+    assert cell.listener.levels["guard_node: efforts"] == WARN
+    assert "joint1, joint2" in cell.listener.messages["guard_node: efforts"]
 
 
 def test_tool_frame_that_the_urdf_lacks_fails_the_start_by_name(tmp_path: Path) -> None:

@@ -70,6 +70,16 @@ def test_the_simulated_arm_needs_no_arming() -> None:
     assert by_name(SystemOptions())["guard_node"].parameters["require_arming"] is False
 
 
+def test_the_guard_alone_is_told_of_the_dead_man_switch() -> None:
+    specs = by_name(SystemOptions(dead_man="joy", dead_man_button=4))
+    told = {
+        name: spec.parameters["dead_man"] for name, spec in specs.items() if "dead_man" in spec.parameters
+    }
+    assert told == {"guard_node": "joy"}
+    assert specs["guard_node"].parameters["dead_man_button"] == 4
+    assert by_name(SystemOptions())["guard_node"].parameters["dead_man"] == "none"
+
+
 def test_all_nodes_share_robot_and_namespace() -> None:
     options = SystemOptions(robot=Path("/my/arm.yaml"), namespace="left")
     assert {spec.parameters["robot"] for spec in system_nodes(options)} == {"/my/arm.yaml"}
@@ -87,14 +97,22 @@ def test_paths_do_not_depend_on_where_a_node_is_started(
 
 @pytest.mark.parametrize(
     ("field", "value", "choices"),
-    [("system", "hall", "sim"), ("arm", "left", "embedded, moveit"), ("camera", "head", "shoulder, wrist")],
+    [
+        ("system", "hall", "sim"),
+        ("arm", "left", "embedded, moveit"),
+        ("camera", "head", "shoulder, wrist"),
+        ("dead_man", "pedal", "joy, keyboard, none"),
+    ],
 )
 def test_an_unknown_choice_is_refused_with_the_valid_ones(field: str, value: str, choices: str) -> None:
     with pytest.raises(UnknownNameError, match=f"{field} '{value}'.*{choices}"):
         SystemOptions(**{field: value})  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("field", "value"), [("episodes", 0), ("seed", -1), ("rtf", -1.0), ("epsilon", 1.5)])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("episodes", 0), ("seed", -1), ("rtf", -1.0), ("epsilon", 1.5), ("dead_man_button", -1)],
+)
 def test_a_value_out_of_range_is_refused_by_name(field: str, value: float) -> None:
     with pytest.raises(ConfigError, match=field):
         SystemOptions(**{field: value})  # type: ignore[arg-type]

@@ -41,6 +41,7 @@ GRASP_SETS: list[tuple[dict[str, str], SystemOptions]] = [
     ({"headless": "false", "rtf": "0.5"}, SystemOptions(headless=False, rtf=0.5)),
     ({"policy": "1e3"}, SystemOptions(policy="1e3")),
     ({"restarts": "3"}, SystemOptions(restarts=3)),
+    ({"dead_man": "joy", "dead_man_button": "4"}, SystemOptions(dead_man="joy", dead_man_button=4)),
     ({"arm": "moveit"}, SystemOptions(arm="moveit")),
     ({"arm": "moveit_servo"}, SystemOptions(arm="moveit_servo")),
     ({"system": "robot", "robot": "/my/arm.yaml"}, SystemOptions(system="robot", robot=Path("/my/arm.yaml"))),

@@ -282,6 +282,34 @@ def test_an_unarmed_robot_is_waited_for(tmp_path: Path) -> None:
     assert cell.outcomes[0]["success"] == "true"
 
 
+def test_letting_go_of_the_dead_man_switch_ends_the_episode_without_a_verdict(tmp_path: Path) -> None:
+    cell = CollectorCell(tmp_path, episodes=1)
+
+    def look(cell: CollectorCell) -> None:
+        if "lifting" in cell.collector.phase:
+            cell.collector.cell.arm = {"holding": "1", "reason": "dead-man released (button 5)"}
+
+    cell.at_tick = look
+    cell.run()
+    assert (cell.outcomes[0]["end_reason"], cell.outcomes[0]["success"]) == ("operator", "null")
+    assert not read_episode(tmp_path / "episode_000001").steps.is_terminal.any()
+    assert cell.collector.wish is None
+
+
+def test_a_released_dead_man_switch_is_waited_for(tmp_path: Path) -> None:
+    cell = CollectorCell(tmp_path, episodes=1)
+    cell.step()
+    start, pressed_at = cell.pose, cell.time + 20.0
+    cell.collector.cell.arm = {"holding": "1", "reason": "dead-man not heard of yet"}
+    while cell.time < pressed_at:
+        cell.step()
+        assert cell.pose.distance(start) == 0.0
+    assert "waiting: dead-man not heard of yet" in cell.collector.phase
+    cell.collector.cell.arm = {"holding": "1", "reason": "just pressed"}
+    cell.run()
+    assert cell.outcomes[0]["success"] == "true"
+
+
 def test_a_full_disk_ends_the_collection_and_keeps_what_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -91,6 +91,8 @@ def raw() -> dict[str, object]:
         (("home",), [0.0] * 6, "home has 6 values for 7 arm_joints"),
         (("driver", "stroke_time"), 0.0, "stroke_time 0.0: must be above 0"),
         (("driver", "max_joint_acceleration"), -1.0, "max_joint_acceleration -1.0"),
+        (("driver", "max_joint_effort"), [80.0, 80.0], "max_joint_effort has 2 values for 7 arm_joints"),
+        (("driver", "max_joint_effort"), [-1.0] * 7, "max_joint_effort .*each must be 0"),
         (("driver", "cameras"), {"ceiling": {}}, r"cameras \['ceiling'\] are not among"),
     ],
 )

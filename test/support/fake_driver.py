@@ -7,7 +7,7 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
-from sensor_msgs.msg import JointState
+from sensor_msgs.msg import JointState, Joy
 from std_msgs.msg import Bool, Float64MultiArray, Header
 from trajectory_msgs.msg import JointTrajectory
 
@@ -31,6 +31,7 @@ class FakeDriver(Node):  # type: ignore[misc]
         gripper_commands: all that came in.
         stamps: of all joint states [ns].
         silent: publish no joint states.
+        effort: of the arm's joints, as `joints`; None publishes none.
         stuck: fingers do not move.
     """
 
@@ -44,6 +45,7 @@ class FakeDriver(Node):  # type: ignore[misc]
         self.gripper_commands: list[float] = []
         self.stamps: list[int] = []
         self.silent = self.stuck = False
+        self.effort: Array | None = None
         self._follower = TrajectoryFollower(tuple(joints), q)
         self._stepped = self._now()
         self._arm_states = self.create_publisher(JointState, topics.JOINT_STATES, RECORD_QOS)
@@ -81,6 +83,7 @@ class FakeDriver(Node):  # type: ignore[misc]
     def _publish(self, stamp: Any, nanoseconds: int) -> None:
         """Arm and fingers come from two publishers, the arm's joints in reverse order."""
         arm = JointState(name=self.joints[::-1], position=self.q[::-1].tolist())
+        arm.effort = [] if self.effort is None else self.effort[::-1].tolist()
         fingers = JointState(name=self.fingers, position=[self.finger] * len(self.fingers))
         arm.header.stamp = fingers.header.stamp = stamp
         self.stamps.append(nanoseconds)
@@ -128,6 +131,20 @@ class FakeWisher(Node):  # type: ignore[misc]
             self._close.publish(Bool(data=self.close))
 
 
+class FakePad(Node):  # type: ignore[misc]
+    """Stands for joy_node: publishes its buttons at 20 Hz; None is silence."""
+
+    def __init__(self) -> None:
+        super().__init__("fake_pad")
+        self.buttons: list[int] | None = None
+        self._joy = self.create_publisher(Joy, topics.JOY, 10)
+        self.create_timer(1.0 / topics.REPUBLISH_RATE, self._publish)
+
+    def _publish(self) -> None:
+        if self.buttons is not None:
+            self._joy.publish(Joy(buttons=self.buttons))
+
+
 class Listener(Node):  # type: ignore[misc]
     """Keeps what the motion chain says.
 
@@ -135,7 +152,7 @@ class Listener(Node):  # type: ignore[misc]
         arm_state: latest keys of arm/state.
         tool_poses, targets, closes: all messages of arm/tool_pose, arm/target_pose, gripper/close.
         diagnostics: latest keys by name of the status.
-        levels: latest level by name of the status.
+        levels, messages: latest level and text by name of the status.
     """
 
     def __init__(self) -> None:
@@ -146,6 +163,7 @@ class Listener(Node):  # type: ignore[misc]
         self.closes: list[bool] = []
         self.diagnostics: dict[str, dict[str, str]] = {}
         self.levels: dict[str, bytes] = {}
+        self.messages: dict[str, str] = {}
         self.create_subscription(DiagnosticArray, topics.ARM_STATE, self._on_arm_state, LATCHED_QOS)
         self.create_subscription(DiagnosticArray, topics.DIAGNOSTICS, self._on_diagnostics, RECORD_QOS)
         self.create_subscription(PoseStamped, topics.TOOL_POSE, self.tool_poses.append, RECORD_QOS)
@@ -161,4 +179,4 @@ class Listener(Node):  # type: ignore[misc]
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for entry in message.status:
             self.diagnostics[entry.name] = as_dict(entry)
-            self.levels[entry.name] = entry.level
+            self.levels[entry.name], self.messages[entry.name] = entry.level, entry.message
