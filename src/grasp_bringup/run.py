@@ -91,6 +91,7 @@ class RunningSystem:
         self._left = {spec.name: spec.restarts for spec in self._nodes}
         self._due: dict[str, float] = {}
         self.children: list[Child] = []
+        self._replaced: list[Child] = []
 
     def __enter__(self) -> "RunningSystem":
         self._logs.mkdir(parents=True, exist_ok=True)
@@ -123,10 +124,15 @@ class RunningSystem:
         spec = next(spec for spec in self._nodes if spec.name == name)
         new = self._start(spec)
         self.children[self.children.index(old)] = new
+        self._replaced.append(old)
         return new
 
     def __exit__(self, *_: object) -> None:
-        stop_all(self.children)
+        try:
+            stop_all(self.children)
+        finally:
+            for child in self._replaced:  # the others kept what it left in use until they ended
+                child.remove_leftovers()
 
     def poll(self, timeout: float = 0.0) -> Exit | None:
         """Return how a required process ended, or None if all still run after `timeout` [s].

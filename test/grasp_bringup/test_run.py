@@ -159,6 +159,30 @@ def test_a_node_that_crashes_once_too_often_ends_the_system(
     assert (tmp_path / "starts").read_text() == "xxx"
 
 
+HOLDS = """
+    import sys, time
+    held = open({path!r}, "a")
+    print("holds", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_shared_memory_of_a_replaced_node_is_removed_though_others_used_it_at_the_restart(
+    packages: Path, tmp_path: Path
+) -> None:
+    path = shared_memory.FOLDER / f"fastdds_test_run_{os.getpid()}"
+    spec = node(packages, "a", HOLDS.format(path=str(path)))
+    with RunningSystem([spec], tmp_path / "logs") as running:
+        while "holds" not in (tmp_path / "logs/a.log").read_text():
+            time.sleep(0.05)
+        with path.open():  # as another node, which heard the one that died
+            running.child("a").kill()
+            node(packages, "a", WORKS)
+            running.restart("a")
+            assert path.exists()
+    assert not path.exists()
+
+
 def test_a_collector_that_fails_is_reported(packages: Path, tmp_path: Path) -> None:
     with (
         RunningSystem([node(packages, "collector_node", DIES)], tmp_path / "logs") as running,
