@@ -43,7 +43,6 @@ class CollectorConfig:
         split: of the simulated scenes.
         reset: `sim` places a new scene before each episode; `none` stirs by dropping at random places.
         deadline: longest episode of the policy [s].
-        min_effort: least grip force of fingers that hold [N]; 0 ignores the effort.
         benchmark: digest to record.
     """
 
@@ -52,7 +51,6 @@ class CollectorConfig:
     split: str = "train"
     reset: Literal["sim", "none"] = "sim"
     deadline: float = 90.0
-    min_effort: float = 0.0
     benchmark: str = ""
 
 
@@ -249,7 +247,7 @@ class Collector:
         yield from self.cell.ask("own", owner="collector")
         yield from self._motions.lift()
         lifted = self._motions.sample()
-        effort = self._config.min_effort or None
+        effort = self._robot.driver.min_grip_effort or None
         judgement = judge(self._robot.gripper, commanded, closed, lifted, effort)
         truth = yield from self._motions.truth()
         return Verdict(judgement, closed, lifted, truth)

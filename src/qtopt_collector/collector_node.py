@@ -55,7 +55,6 @@ PARAMETERS: dict[str, bool | int | float | str | list[str]] = {
     "epsilon": 0.0,
     "checkpoint": "",
     "deadline": 90.0,
-    "min_effort": 0.0,
     "benchmark": "",
     "watched": ["guard_node", "servo_node", "gripper_node", "policy_node"],
     "heartbeat_timeout": 2.5,
@@ -71,7 +70,7 @@ class CollectorNode(BaseNode):
         robot, mdp: paths of the YAML files.
         camera: active camera (its images are compared before and after a drop).
         bags: folder of the bags. prefix: of the episodes' names.
-        episodes, seed, split, deadline, min_effort, benchmark, reset: see CollectorConfig.
+        episodes, seed, split, deadline, benchmark, reset: see CollectorConfig.
         policy: name of a policy, or `auto` or `turns` (switching.py). epsilon: share of random actions.
         checkpoint: file of the learned policy's weights, "" for none.
         watched: nodes without whose heartbeat nothing goes on (sim_node is added with reset=sim).
@@ -130,7 +129,6 @@ class CollectorNode(BaseNode):
             split=self.parameter("split", str),
             reset=cast(Literal["sim", "none"], reset),
             deadline=self.parameter("deadline", float),
-            min_effort=self.parameter("min_effort", float),
             benchmark=self.parameter("benchmark", str),
         )
 

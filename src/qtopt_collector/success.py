@@ -63,8 +63,7 @@ def judge(
         commanded_closed: last command to the gripper when the episode ended.
         closed: resting fingers at the end of the episode, before the lift.
         lifted: resting fingers after the lift.
-        min_effort: least grip force of fingers that hold [N]; None ignores the effort (many drivers fill
-            the field with zeros).
+        min_effort: least effort of fingers that hold, as DriverConfig.min_grip_effort; None ignores it.
     """
     numbers = {"aperture_closed": closed.aperture, "aperture_lifted": lifted.aperture}
     if lifted.effort is not None:

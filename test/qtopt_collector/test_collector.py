@@ -10,6 +10,7 @@ from qtopt_collector.bags.reader import open_bag, read_episode
 from qtopt_collector.collector import CollectorConfig
 from qtopt_collector.switching import PolicyPlan
 from qtopt_policy import topics
+from qtopt_policy.drivers import DriverConfig
 from qtopt_policy.errors import BagError
 from support.collector_cell import CollectorCell
 
@@ -64,6 +65,19 @@ def test_an_empty_grasp_is_a_failure(tmp_path: Path) -> None:
     assert (info.success, info.reward, info.truth) == (False, 0.0, False)
     assert cell.outcomes[0]["reason"] == "closed on nothing"
     assert cell.outcomes[0]["drop_changed"] == "false"
+
+
+@pytest.mark.parametrize(
+    ("effort", "success", "reason"), [(4.9, "false", "no grip force"), (5.1, "true", "held")]
+)
+def test_the_robot_file_says_how_hard_holding_fingers_push(
+    tmp_path: Path, effort: float, success: str, reason: str
+) -> None:
+    cell = CollectorCell(tmp_path, episodes=1, driver=DriverConfig(min_grip_effort=5.0))
+    cell.collector.cell.effort = effort
+    cell.run()
+    (outcome,) = cell.outcomes
+    assert (outcome["success"], outcome["reason"]) == (success, reason)
 
 
 def test_the_arm_goes_up_before_it_goes_across(tmp_path: Path) -> None:

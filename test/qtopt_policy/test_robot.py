@@ -42,6 +42,7 @@ def test_a_shipped_robot_loads_and_fits_together(path: Path) -> None:
 def test_a_shipped_robot_says_truthfully_whether_it_was_tested(path: Path) -> None:
     robot, text = load_robot(path), path.read_text()
     assert robot.driver.tested == ("simulation" if robot.name == "sim" else "no")
+    assert robot.driver.simulated == (robot.name == "sim")
     assert ("NOT TESTED on hardware" in text) == (robot.driver.tested == "no")
     if robot.driver.tested == "no":
         assert "https://github.com/" in text
@@ -93,6 +94,8 @@ def raw() -> dict[str, object]:
         (("driver", "max_joint_acceleration"), -1.0, "max_joint_acceleration -1.0"),
         (("driver", "max_joint_effort"), [80.0, 80.0], "max_joint_effort has 2 values for 7 arm_joints"),
         (("driver", "max_joint_effort"), [-1.0] * 7, "max_joint_effort .*each must be 0"),
+        (("driver", "min_grip_effort"), -1.0, "min_grip_effort -1.0: must be 0"),
+        (("driver", "min_grip_effort"), float("nan"), "min_grip_effort nan: must be 0"),
         (("driver", "cameras"), {"ceiling": {}}, r"cameras \['ceiling'\] are not among"),
     ],
 )

@@ -15,6 +15,7 @@ from qtopt_collector.episode import Episode
 from qtopt_collector.recorder import Recorder
 from qtopt_collector.switching import PolicyPlan
 from qtopt_policy import topics
+from qtopt_policy.drivers import DriverConfig
 from qtopt_policy.geometry import Pose, pointing_down, wrap_angle
 from qtopt_policy.mdp import MdpConfig
 from qtopt_policy.robot import RobotConfig
@@ -48,8 +49,10 @@ class CollectorCell:
         episodes: int = 2,
         plan: PolicyPlan | None = None,
         config: CollectorConfig | None = None,
+        driver: DriverConfig | None = None,
     ) -> None:
-        self.robot: RobotConfig = replace(make_robot(), start=(0.5, 0.0, 0.18, 1.0, 0.0, 0.0, 0.0))
+        start = (0.5, 0.0, 0.18, 1.0, 0.0, 0.0, 0.0)
+        self.robot: RobotConfig = replace(make_robot(), start=start, driver=driver or DriverConfig())
         self.recorder = Recorder(bags)
         config = config or CollectorConfig(episodes=episodes, seed=40, deadline=20.0)
         plan = plan or PolicyPlan("scripted", 0.0, checkpoint=False)
