@@ -20,7 +20,7 @@ from grasp_bringup.kinematics import kinematics_of
 from grasp_bringup.moveit_config import LINE_REQUEST
 from grasp_bringup.moveit_inputs import MoveConfig
 from grasp_bringup.moveit_motion import MoveError, Planned
-from grasp_bringup.moveit_path import TOLERANCE, Array, excess, joint_jump, line
+from grasp_bringup.moveit_path import TOLERANCE, Array, excess, flaw, joint_jump, line
 from grasp_bringup.moveit_scene import Box, scene_boxes
 from grasp_bringup.moveit_topics_node import MoveItTopicsNode
 from qtopt_policy.base_node import OK, WARN, spin
@@ -87,7 +87,7 @@ class MoveItArm:
         trajectory = self._plan_lin(goal) if self._config.planner == "lin" else self._plan_ik(goal)
         times, path = self._points(trajectory)
         over = excess(times, path, self._kinematics, self._robot.limits)
-        if over > TOLERANCE:
+        if not over <= TOLERANCE:
             raise MoveError("too_fast", f"planned {over:.2f} times as fast as the limits allow")
         return Planned(trajectory, float(times[-1]))
 
@@ -168,13 +168,16 @@ class MoveItArm:
         return trajectory
 
     def _points(self, trajectory: RobotTrajectory) -> tuple[Array, Array]:
-        """Return times [s], shape (T,), and arm positions [rad], shape (T, n)."""
+        """Return times [s], shape (T,), and arm positions [rad], shape (T, n); MoveError refuses a flaw."""
         message = trajectory.get_robot_trajectory_msg().joint_trajectory
         if not message.points:
             raise MoveError("no_plan", "MoveIt's trajectory is empty")
         order = [message.joint_names.index(name) for name in self._robot.arm_joints]
-        times = [p.time_from_start.sec + p.time_from_start.nanosec * 1e-9 for p in message.points]
-        return np.array(times), np.array([p.positions for p in message.points])[:, order]
+        times = np.array([p.time_from_start.sec + p.time_from_start.nanosec * 1e-9 for p in message.points])
+        path = np.array([p.positions for p in message.points])[:, order]
+        if found := flaw(times, path):
+            raise MoveError("bad_plan", found)
+        return times, path
 
 
 def pose_of(pose: Pose) -> PoseMessage:

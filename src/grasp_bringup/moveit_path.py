@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grasp_bringup.kinematics import Kinematics
+from qtopt_policy.errors import ShapeError
 from qtopt_policy.geometry import Pose
 from qtopt_policy.limits import Limits
 
@@ -56,6 +57,30 @@ def joint_jump(path: Array, largest: float) -> str:
     return f"{steps[worst]:.3f} rad between points {worst} and {worst + 1}, at most {largest} rad"
 
 
+def flaw(times: Array, path: Array) -> str:
+    """Return why the points of a trajectory are none that a controller can follow; empty: they are.
+
+    No comparison with NaN holds, so what is not finite must be found before any speed is compared.
+
+    Args:
+        times: of the points [s], shape (T,).
+        path: joint positions [rad], shape (T, n).
+    """
+    if not np.isfinite(times).all():
+        return f"time of point {_first(~np.isfinite(times))} is not finite"
+    if not np.isfinite(path).all():
+        return f"joint positions of point {_first(~np.isfinite(path).all(axis=1))} are not finite"
+    standing = np.diff(times) <= 0.0
+    if standing.any():
+        index = _first(standing)
+        return f"times do not rise: point {index} at {times[index]} s, the next one at {times[index + 1]} s"
+    return ""
+
+
+def _first(marks: NDArray[np.bool_]) -> int:
+    return int(np.argmax(marks))
+
+
 def excess(times: Array, path: Array, kinematics: Kinematics, limits: Limits) -> float:
     """Return by which factor a trajectory is faster than the limits allow; 1 or less: it keeps them.
 
@@ -64,7 +89,12 @@ def excess(times: Array, path: Array, kinematics: Kinematics, limits: Limits) ->
         path: joint positions [rad], shape (T, n).
         kinematics: of the arm.
         limits: whose tool speeds and share of the joint speeds hold.
+
+    Raises:
+        ShapeError: `flaw` finds one.
     """
+    if found := flaw(times, path):
+        raise ShapeError(found)
     if len(times) < 2:
         return 0.0
     elapsed = np.diff(times)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from grasp_bringup.kinematics import Kinematics, kinematics_of
-from grasp_bringup.moveit_path import excess, joint_jump, line, step_towards
+from grasp_bringup.moveit_path import excess, flaw, joint_jump, line, step_towards
+from qtopt_policy.errors import ShapeError
 from qtopt_policy.geometry import Array, Pose, pointing_down
 from qtopt_policy.limits import Limits
 from qtopt_policy.robot import load_robot
@@ -74,3 +75,28 @@ def test_a_joints_speed_counts_against_its_share(kinematics: Kinematics) -> None
 
 def test_one_point_has_no_speed(kinematics: Kinematics) -> None:
     assert excess(np.zeros(1), np.zeros((1, 7)), kinematics, LIMITS) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("times", "spoiled", "found"),
+    [
+        ([0.0, 0.1, 0.1], None, "times do not rise: point 1 at 0.1 s, the next one at 0.1 s"),
+        ([0.0, 0.2, 0.1], None, "times do not rise: point 1 at 0.2 s, the next one at 0.1 s"),
+        ([0.0, 0.1, np.nan], None, "time of point 2 is not finite"),
+        ([0.0, 0.1, 0.2], np.nan, "joint positions of point 1 are not finite"),
+        ([0.0, 0.1, 0.2], np.inf, "joint positions of point 1 are not finite"),
+    ],
+)
+def test_points_that_have_no_speed_are_refused(
+    kinematics: Kinematics, times: list[float], spoiled: float | None, found: str
+) -> None:
+    path = np.tile(kinematics.posture, (3, 1))  # the arm stands still between points with one time: NaN rad/s
+    if spoiled is not None:
+        path[1, 2] = spoiled
+    assert flaw(np.array(times), path) == found
+    with pytest.raises(ShapeError, match=found):
+        excess(np.array(times), path, kinematics, LIMITS)
+
+
+def test_points_in_order_have_no_flaw(kinematics: Kinematics) -> None:
+    assert flaw(np.array([0.0, 0.1, 0.2]), np.tile(kinematics.posture, (3, 1))) == ""

@@ -13,6 +13,8 @@ NAMES = (
     "no_timing",  # TOTG returns False
     "path_invalid",  # is_path_valid returns False
     "too_fast",  # the plan is timed twice as fast as the limits allow
+    "repeated_stamp",  # the plan's last two points have one time
+    "not_finite",  # a joint position of the plan is NaN
     "aborted",  # the controller aborts
     "execute_raises",
     "deaf",  # stop_execution does nothing

@@ -62,6 +62,11 @@ class RobotTrajectory:
         times, share, rate = trapezoid(1.0, speed, acceleration, period)
         self.path, gradient = along(self.path, share)
         self.times, self.speeds = times, gradient * rate[:, None]
+        if faults.due("repeated_stamp"):
+            self.times[-1] = self.times[-2]
+            self.path[-1] = self.path[-2]  # 0 rad in 0 s: a speed of NaN
+        if faults.due("not_finite"):
+            self.path[1, 0] = np.nan
 
     def get_robot_trajectory_msg(self, joint_filter: list[str] | None = None) -> RobotTrajectoryMessage:
         points = [
