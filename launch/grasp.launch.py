@@ -1,6 +1,7 @@
 """Collect episodes: the robot or its simulation, guard, executor, policy and collector.
 
-ros2 launch qtopt_grasping grasp.launch.py policy:=scripted episodes:=10 bags:=bags
+ros2 launch qtopt_grasping grasp.launch.py robot:=my_arm.yaml checkpoint:=policy.safetensors
+ros2 launch qtopt_grasping grasp.launch.py episodes:=10 bags:=bags       # the simulated cell, scripted
 """
 
 from launch import LaunchDescription

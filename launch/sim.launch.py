@@ -11,4 +11,4 @@ from grasp_bringup.system import CELL_OPTIONS, cell_nodes
 
 def generate_launch_description() -> LaunchDescription:
     """Return what `ros2 launch` executes; `--show-args` lists the arguments."""
-    return launch_description(cell_nodes, CELL_OPTIONS)
+    return launch_description(cell_nodes, CELL_OPTIONS, fixed={"system": "sim"})

@@ -11,13 +11,14 @@ from grasp_bringup.moveit_config import servo_parameters
 from grasp_bringup.moveit_servo import SERVO
 from grasp_bringup.node_spec import NodeSpec as NodeSpec
 from grasp_bringup.node_spec import Parameter
-from qtopt_collector.switching import AUTO, TURNS
+from qtopt_collector.switching import AUTO, LEARNED, SCRIPTED, TURNS, WEIGHTED
 from qtopt_policy.errors import ConfigError, UnknownNameError
 from qtopt_policy.robot import load_robot
 from qtopt_policy.share import PACKAGE, resolve
 from qtopt_policy.topics import TARGET_POSE
 
 SYSTEMS = ("sim", "gazebo", "robot")
+BY_ROBOT = "auto"
 # Executors of arm motion, and the node of ours behind each.
 EXECUTORS = {"embedded": "servo_node", "moveit": "moveit_node", "moveit_servo": "moveit_servo_node"}
 ARMS = ("auto", *EXECUTORS)
@@ -44,14 +45,27 @@ def _about(description: str, choices: tuple[str, ...] = ()) -> dict[str, Any]:
 class SystemOptions:
     """What a system is made of and what it is to do; each field is an argument of the launch files.
 
+    Once made, `system` is one of SYSTEMS and `policy` a name: `auto` and the empty one are replaced by what
+    they mean.
+
     Raises:
-        ConfigError: a value is out of range, or (UnknownNameError) not one of its choices.
+        ConfigError: a value is out of range, does not go with another one, or (UnknownNameError) is not one
+            of its choices; the robot's file cannot be used.
     """
 
-    system: str = field(default="sim", metadata=_about("what stands for the hardware", SYSTEMS))
+    system: str = field(
+        default=BY_ROBOT,
+        metadata=_about(
+            "what stands for the hardware; auto: sim if the robot's file is the simulator's "
+            "(driver.simulated), else robot",
+            (BY_ROBOT, *SYSTEMS),
+        ),
+    )
     robot: Path = field(
         default=Path("config/robots/sim.yaml"),
-        metadata=_about("YAML file of the robot, absolute or in the package's share folder"),
+        metadata=_about(
+            "YAML file of the robot; a relative one is looked for here, then in the package's share"
+        ),
     )
     mdp: Path = field(
         default=Path("config/mdp.yaml"),
@@ -62,13 +76,16 @@ class SystemOptions:
     )
     camera: str = field(default="wrist", metadata=_about("the camera that the policy looks through", CAMERAS))
     policy: str = field(
-        default="scripted",
+        default="",
         metadata=_about(
-            "policy that picks the moves: random, scripted, cem, ...; auto: scripted and, every fifth "
-            "episode, cem, until cem is better; turns: cem and scripted take turns"
+            "policy that picks the moves: random, scripted, cem, ...; empty: cem with a checkpoint, scripted "
+            "without; auto: scripted and, every fifth episode, cem, until cem is better; turns: cem and "
+            "scripted take turns"
         ),
     )
-    checkpoint: Path | None = field(default=None, metadata=_about("weights, for the policies that need them"))
+    checkpoint: Path | None = field(
+        default=None, metadata=_about("weights of the learned policy: for cem, auto and turns")
+    )
     allow_untrained: bool = field(
         default=False, metadata=_about("let weights drive that no training has touched (simulation)")
     )
@@ -104,7 +121,7 @@ class SystemOptions:
     )
 
     def __post_init__(self) -> None:
-        _one_of("system", self.system, SYSTEMS)
+        _one_of("system", self.system, (BY_ROBOT, *SYSTEMS))
         _one_of("arm", self.arm, ARMS)
         _one_of("camera", self.camera, CAMERAS)
         _one_of("split", self.split, SPLITS)
@@ -112,6 +129,7 @@ class SystemOptions:
         for name, least in (("episodes", 1), ("seed", 0), ("restarts", 0), ("dead_man_button", 0)):
             if getattr(self, name) < least:
                 raise ConfigError(f"{name} {getattr(self, name)}: must be at least {least}")
+        self._settle()
         if not self.rtf >= 0.0:
             raise ConfigError(f"rtf {self.rtf}: must be 0 (as fast as the nodes keep up) or above")
         if not 0.0 <= self.epsilon <= 1.0:
@@ -122,6 +140,24 @@ class SystemOptions:
             )
         if self.system == "gazebo":
             self._check_gazebo()
+
+    def _settle(self) -> None:
+        """Replace `auto` and the empty policy by what they mean; refuse what does not go together."""
+        if self.system in (BY_ROBOT, "sim"):
+            simulated = load_robot(resolve(self.robot)).driver.simulated
+            if self.system == "sim" and not simulated:
+                raise ConfigError(
+                    f"system sim with robot {self.robot}: that file is not the simulator's (its "
+                    "driver.simulated is not true). Valid choices with it: system robot, or auto"
+                )
+            object.__setattr__(self, "system", "sim" if simulated else "robot")
+        if not self.policy:
+            object.__setattr__(self, "policy", SCRIPTED if self.checkpoint is None else LEARNED)
+        if self.checkpoint is not None and self.policy not in WEIGHTED:
+            raise ConfigError(
+                f"policy {self.policy} with checkpoint {self.checkpoint}: that policy uses no weights. "
+                f"Valid choices with a checkpoint: {', '.join(WEIGHTED)}"
+            )
 
     def _check_gazebo(self) -> None:
         if self.rtf != 1.0:
@@ -255,7 +291,7 @@ def _simulator(options: SystemOptions, consumers: Sequence[str]) -> NodeSpec:
 def _policy(options: SystemOptions) -> NodeSpec:
     parameters: dict[str, Parameter] = {
         **_seeing(options),
-        "policy.name": "scripted" if options.policy in (AUTO, TURNS) else options.policy,
+        "policy.name": SCRIPTED if options.policy in (AUTO, TURNS) else options.policy,
         "policy.epsilon": float(options.epsilon),
         "checkpoint": _text(options.checkpoint),
         "allow_untrained": options.allow_untrained,

@@ -15,6 +15,7 @@ from qtopt_policy.statistics import wilson_interval
 
 AUTO, TURNS = "auto", "turns"
 SCRIPTED, LEARNED = "scripted", "cem"
+WEIGHTED = (LEARNED, AUTO, TURNS)  # what needs weights
 WINDOW = 100
 EVERY = 5
 
@@ -40,7 +41,7 @@ class PolicyPlan:
     """
 
     def __init__(self, plan: str, epsilon: float, checkpoint: bool) -> None:
-        if plan in (AUTO, TURNS, LEARNED) and not checkpoint:
+        if plan in WEIGHTED and not checkpoint:
             raise ConfigError(f"policy '{plan}' needs a checkpoint: set the parameter `checkpoint`")
         if not 0.0 <= epsilon <= 1.0:
             raise ConfigError(f"epsilon {epsilon}: must be in [0, 1]")

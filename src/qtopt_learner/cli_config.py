@@ -44,7 +44,10 @@ class DemoConfig:
 
 @dataclass(frozen=True)
 class CollectConfig:
-    """Collect episodes into bags over the ROS graph; numbering goes on where the folder ends."""
+    """Collect episodes of the simulated cell into bags over the ROS graph.
+
+    Numbering goes on where the folder ends. With a robot: ros2 launch qtopt_grasping grasp.launch.py.
+    """
 
     episodes: int = 100
     """Episodes to add."""

@@ -54,8 +54,9 @@ def next_seed(bags: Path) -> int:
 
 
 def system_options(config: CollectConfig) -> SystemOptions:
-    """Return what is to run for a collection."""
+    """Return what is to run for a collection; errors as SystemOptions."""
     return SystemOptions(
+        system="sim",
         robot=config.robot,
         mdp=config.mdp,
         camera=config.camera,

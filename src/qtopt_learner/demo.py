@@ -77,6 +77,7 @@ def demo_options(config: DemoConfig, out: Path) -> tuple[SystemOptions, str]:
     weights = f"{checkpoint.parent.name}/{checkpoint.name}"
     note = TRAINED.format(weights=weights, split=config.split)
     options = SystemOptions(
+        system="sim",
         camera=config.camera,
         policy=TURNS if trained else AUTO,
         checkpoint=checkpoint,

@@ -7,6 +7,7 @@ from pathlib import Path
 from grasp_bringup.sim.benchmark import Benchmark, BenchmarkFile
 from grasp_bringup.system import SystemOptions
 from qtopt_collector.report.score import EpisodeResult
+from qtopt_collector.switching import WEIGHTED
 from qtopt_learner.bag_watch import ClosedBag
 from qtopt_learner.cli_config import EvaluateConfig
 from qtopt_learner.evaluate_env import ORACLE, task_mdp
@@ -58,12 +59,14 @@ def graph_options(
         raise ConfigError(f"policy {ORACLE}: it needs ground truth, so it runs through env only")
     task_mdp(benchmark, config.mdp)
     keys = load_config(resolve(config.benchmark), BenchmarkFile)
+    weights = weights_for(policy, config.checkpoint, config.camera) if policy in WEIGHTED else None
     return SystemOptions(
+        system="sim",
         robot=keys.robot,
         mdp=config.mdp or keys.mdp,
         camera=config.camera,
         policy=policy,
-        checkpoint=weights_for(policy, config.checkpoint, config.camera),
+        checkpoint=weights,
         allow_untrained=config.allow_untrained,
         epsilon=config.epsilon,
         bags=bags,

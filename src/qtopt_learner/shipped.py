@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from qtopt_collector.switching import AUTO, LEARNED, TURNS
+from qtopt_collector.switching import WEIGHTED
 from qtopt_policy.share import share_directory
 
 MODELS = {"wrist": "compact_wrist"}
@@ -18,4 +18,4 @@ def shipped_policy(camera: str) -> Path | None:
 
 def weights_for(policy: str, given: Path | None, camera: str) -> Path | None:
     """Return the weights given; else, for policies and plans that need some, those that ship."""
-    return shipped_policy(camera) if given is None and policy in (LEARNED, AUTO, TURNS) else given
+    return shipped_policy(camera) if given is None and policy in WEIGHTED else given

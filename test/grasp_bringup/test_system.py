@@ -24,6 +24,9 @@ PLACES = {
 }
 
 
+FR3 = Path("config/robots/fr3.yaml")
+
+
 def by_name(options: SystemOptions) -> dict[str, NodeSpec]:
     return {spec.name: spec for spec in system_nodes(options)}
 
@@ -81,8 +84,8 @@ def test_the_guard_alone_is_told_of_the_dead_man_switch() -> None:
 
 
 def test_all_nodes_share_robot_and_namespace() -> None:
-    options = SystemOptions(robot=Path("/my/arm.yaml"), namespace="left")
-    assert {spec.parameters["robot"] for spec in system_nodes(options)} == {"/my/arm.yaml"}
+    options = SystemOptions(robot=FR3, namespace="left")
+    assert {spec.parameters["robot"] for spec in system_nodes(options)} == {str(FR3)}
     assert {spec.namespace for spec in system_nodes(options)} == {"left"}
 
 
@@ -107,6 +110,48 @@ def test_paths_do_not_depend_on_where_a_node_is_started(
 def test_an_unknown_choice_is_refused_with_the_valid_ones(field: str, value: str, choices: str) -> None:
     with pytest.raises(UnknownNameError, match=f"{field} '{value}'.*{choices}"):
         SystemOptions(**{field: value})  # type: ignore[arg-type]
+
+
+def test_a_robots_file_and_a_checkpoint_are_enough_to_grasp_with_it() -> None:
+    options = SystemOptions(robot=FR3, checkpoint=Path("/policy.safetensors"))
+    assert (options.system, options.executor, options.policy) == ("robot", "moveit", "cem")
+    specs = by_name(options)
+    assert "sim_node" not in specs
+    assert specs["policy_node"].parameters["policy.name"] == "cem"
+    assert specs["policy_node"].parameters["checkpoint"] == "/policy.safetensors"
+    assert specs["collector_node"].parameters["policy"] == "cem"
+    assert specs["guard_node"].parameters["require_arming"] is True
+
+
+def test_the_simulators_file_is_simulated_wherever_it_lies(tmp_path: Path) -> None:
+    options = SystemOptions()
+    assert (options.system, options.executor, options.policy) == ("sim", "embedded", "scripted")
+    copy = tmp_path / "my_sim.yaml"
+    copy.write_text(resolve(options.robot).read_text())
+    assert SystemOptions(robot=copy).system == "sim"
+    assert SystemOptions(system="robot", robot=copy).system == "robot"
+
+
+def test_a_robot_that_is_none_of_the_simulators_is_not_simulated() -> None:
+    with pytest.raises(ConfigError, match=r"system sim with robot .*fr3\.yaml.*Valid choices.*robot"):
+        SystemOptions(system="sim", robot=FR3)
+
+
+def test_a_robots_file_that_is_not_there_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"/my/arm\.yaml"):
+        SystemOptions(robot=Path("/my/arm.yaml"))
+
+
+@pytest.mark.parametrize("policy", ["scripted", "scripted_exact", "random"])
+def test_a_checkpoint_that_would_not_drive_is_refused(policy: str) -> None:
+    with pytest.raises(ConfigError, match=f"policy {policy} with checkpoint v1: .*: cem, auto, turns"):
+        SystemOptions(policy=policy, checkpoint=Path("v1"))
+
+
+@pytest.mark.parametrize("policy", ["cem", "auto", "turns"])
+def test_a_checkpoint_leaves_the_choice_among_what_it_drives(policy: str) -> None:
+    options = SystemOptions(policy=policy, checkpoint=Path("v1"))
+    assert by_name(options)["collector_node"].parameters["policy"] == policy
 
 
 @pytest.mark.parametrize(

@@ -35,9 +35,15 @@ GRASP_SETS: list[tuple[dict[str, str], SystemOptions]] = [
         ),
     ),
     (
-        {"namespace": "cell1", "robot": "/my/arm.yaml"},
-        SystemOptions(namespace="cell1", robot=Path("/my/arm.yaml")),
+        {"robot": "config/robots/fr3.yaml", "checkpoint": "/policy.safetensors"},
+        SystemOptions(
+            system="robot",
+            robot=Path("config/robots/fr3.yaml"),
+            policy="cem",
+            checkpoint=Path("/policy.safetensors"),
+        ),
     ),
+    ({"namespace": "cell1", "system": "auto"}, SystemOptions(namespace="cell1", system="sim")),
     ({"headless": "false", "rtf": "0.5"}, SystemOptions(headless=False, rtf=0.5)),
     ({"policy": "1e3"}, SystemOptions(policy="1e3")),
     ({"restarts": "3"}, SystemOptions(restarts=3)),
