@@ -1,13 +1,15 @@
 """What is installed, missing or mixed, and the command that mends it: `qtopt doctor`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from rich.console import Console
 
 from grasp_bringup.environment import ros_environment, shared_memory_needed
 from grasp_bringup.finding import STYLES, Finding
 from grasp_bringup.machine import Machine, inspect_machine
+from grasp_bringup.security.middleware import HINT, examine
 from grasp_bringup.system import SystemOptions, system_nodes
+from qtopt_policy.errors import QtoptError
 
 # Distribution, least version, first version that is refused, why.
 PINS = (
@@ -39,7 +41,8 @@ def diagnose(machine: Machine) -> tuple[Finding, ...]:
 
 def main() -> int:
     """Print the findings about this machine; return 1 if something must be mended, else 0."""
-    findings = diagnose(inspect_machine())
+    machine = inspect_machine()
+    findings = (*diagnose(machine), security(machine.environ))
     console = Console(soft_wrap=True, highlight=False)
     for finding in findings:
         console.print(f"{finding.level:7}", style=STYLES[finding.level], end="")
@@ -47,6 +50,17 @@ def main() -> int:
         if finding.mend:
             console.print(f"       mend: {finding.mend}", markup=False)
     return int(any(finding.level == "wrong" for finding in findings))
+
+
+def security(environ: Mapping[str, str]) -> Finding:
+    """Try whether the middleware reads credentials; a process of its own makes a node for that."""
+    try:
+        answer, lack = examine(environ)
+    except QtoptError as error:
+        return Finding("security", "absent", f"for security:=true: {error}")
+    if lack:
+        return Finding("security", "absent", f"for security:=true: {answer.middleware}: {lack}", HINT)
+    return Finding("security", "ok", f"{answer.rmw} refuses an enclave without credentials")
 
 
 def _python(machine: Machine) -> Iterator[Finding]:

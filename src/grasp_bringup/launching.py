@@ -14,6 +14,7 @@ from launch.actions import (
     OpaqueFunction,
     SetEnvironmentVariable,
     Shutdown,
+    UnsetEnvironmentVariable,
 )
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
@@ -22,6 +23,14 @@ from launch_ros.actions import Node
 from grasp_bringup.environment import ros_environment
 from grasp_bringup.gazebo.nodes import server_arguments
 from grasp_bringup.node_spec import RESTART_DELAY
+from grasp_bringup.security.check import require_security
+from grasp_bringup.security.enclaves import (
+    GAZEBO_SERVER,
+    OVERRIDE,
+    enclave_path,
+    keystore_of,
+    security_environment,
+)
 from grasp_bringup.system import NodeSpec, SystemOptions
 from qtopt_policy.config import from_mapping
 from qtopt_policy.errors import ConfigError
@@ -88,11 +97,26 @@ def _declaration(entry: "dataclasses.Field[Any]") -> DeclareLaunchArgument:
 def _actions(nodes: Nodes, options: SystemOptions) -> list[Any]:
     environment = ros_environment(os.environ, options.one_machine)
     specs = nodes(options)
+    gazebo = options.system == "gazebo"
+    server = enclave_path(GAZEBO_SERVER)
+    require_security(specs, {**os.environ, **environment}, [server] if gazebo else [])
+    if keystore := keystore_of(specs):
+        environment |= security_environment(keystore)
     return [
         *(SetEnvironmentVariable(name, value) for name, value in environment.items()),
-        *([_gazebo(options)] if options.system == "gazebo" else []),
+        *(_in_enclave(server if keystore else "", _gazebo(options)) if gazebo else []),
         *(_node(spec, specs) for spec in specs if not spec.after),
     ]
+
+
+def _in_enclave(enclave: str, action: Any) -> list[Any]:
+    """Return what starts a process that takes no `--enclave` with an enclave; "" gives it none.
+
+    launch takes a copy of its environment when it visits what starts a process, one action after the other.
+    """
+    if not enclave:
+        return [action]
+    return [SetEnvironmentVariable(OVERRIDE, enclave), action, UnsetEnvironmentVariable(OVERRIDE)]
 
 
 def _gazebo(options: SystemOptions) -> IncludeLaunchDescription:
@@ -117,6 +141,7 @@ def _node(spec: NodeSpec, specs: Sequence[NodeSpec]) -> Node:
         parameters=[dict(spec.parameters)] if spec.parameters else [],
         remappings=list(spec.remappings),
         arguments=list(spec.arguments),
+        ros_arguments=["--enclave", spec.enclave.name] if spec.enclave else None,
         output="screen",
         respawn=spec.restarts > 0,
         respawn_delay=RESTART_DELAY,

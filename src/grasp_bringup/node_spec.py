@@ -2,12 +2,26 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 Parameter = bool | int | float | str | list[str] | list[float]
 
 # Seconds from a crash to the new start: longer than the silence that every watchdog bears, also in a
 # simulation (system.PATIENCE), so that nobody takes the new process for the old one.
 RESTART_DELAY = 5.0
+
+
+@dataclass(frozen=True)
+class Enclave:
+    """Credentials of a process (SROS2).
+
+    Attributes:
+        name: with a leading slash; a folder below `enclaves` of the keystore.
+        keystore: that holds it, an absolute path.
+    """
+
+    name: str
+    keystore: Path
 
 
 @dataclass(frozen=True)
@@ -24,6 +38,7 @@ class NodeSpec:
         arguments: of its command line, before those of ROS.
         task: it ends by itself when its work is done; the system ends if it fails.
         after: name of the task that must have ended well before this node starts.
+        enclave: credentials that it runs with; None: without security.
     """
 
     package: str
@@ -37,3 +52,4 @@ class NodeSpec:
     task: bool = False
     after: str = ""
     restarts: int = 0
+    enclave: Enclave | None = None

@@ -15,6 +15,8 @@ from grasp_bringup import shared_memory
 from grasp_bringup.environment import ros_environment, shared_memory_needed
 from grasp_bringup.node_spec import RESTART_DELAY
 from grasp_bringup.processes import Child, Exit, stop_all, wait_any
+from grasp_bringup.security.check import require_security
+from grasp_bringup.security.enclaves import keystore_of, security_environment
 from grasp_bringup.system import NodeSpec, SystemOptions, system_nodes
 from qtopt_policy.errors import ConfigError, MissingDependencyError, QtoptError
 from qtopt_policy.share import PACKAGE, share_directory
@@ -62,6 +64,8 @@ def command(spec: NodeSpec, parameters: Path) -> list[str]:
         arguments += ["-r", f"__ns:=/{spec.namespace.strip('/')}"]
     for source, target in spec.remappings:
         arguments += ["-r", f"{source}:={target}"]
+    if spec.enclave is not None:
+        arguments += ["--enclave", spec.enclave.name]
     return [*executable(spec), *arguments]
 
 
@@ -74,9 +78,10 @@ class RunningSystem:
         one_machine: all nodes run here.
 
     Raises:
-        ConfigError: a node is a task: the nodes of Gazebo start under `ros2 launch` only.
-        MissingDependencyError: on entering, a node's package is not installed, or /dev/shm is too small;
-            nothing is left running.
+        ConfigError: a node is a task: the nodes of Gazebo start under `ros2 launch` only; on entering, the
+            nodes' enclaves are not usable.
+        MissingDependencyError: on entering, a node's package is not installed, /dev/shm is too small, or the
+            nodes have enclaves and the middleware has no security; nothing is left running.
     """
 
     def __init__(self, nodes: Sequence[NodeSpec], logs: Path, one_machine: bool = True) -> None:
@@ -101,6 +106,9 @@ class RunningSystem:
         self._environment["ROS_LOG_DIR"] = str(self._logs / "ros")
         paths = filter(None, [_PACKAGES, os.environ.get("PYTHONPATH")])
         self._environment["PYTHONPATH"] = os.pathsep.join(paths)
+        require_security(self._nodes, self._environment)
+        if keystore := keystore_of(self._nodes):
+            self._environment |= security_environment(keystore)
         try:
             for spec in self._nodes:
                 self.children.append(self._start(spec))

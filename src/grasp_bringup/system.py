@@ -11,6 +11,7 @@ from grasp_bringup.moveit_config import servo_parameters
 from grasp_bringup.moveit_servo import SERVO
 from grasp_bringup.node_spec import NodeSpec as NodeSpec
 from grasp_bringup.node_spec import Parameter
+from grasp_bringup.security.enclaves import with_enclaves
 from qtopt_collector.switching import AUTO, LEARNED, SCRIPTED, TURNS, WEIGHTED
 from qtopt_policy.errors import ConfigError, UnknownNameError
 from qtopt_policy.robot import load_robot
@@ -31,7 +32,7 @@ SPLITS = ("train", "test")
 # The options that concern `cell_nodes`.
 CELL_OPTIONS = (
     *("robot", "mdp", "arm", "camera", "split", "seed", "rtf", "restarts", "namespace"),
-    *("dead_man", "dead_man_button"),
+    *("dead_man", "dead_man_button", "security", "keystore"),
 )
 # Times as long as on a robot do watchdogs wait in a simulation.
 PATIENCE = 4.0
@@ -119,6 +120,15 @@ class SystemOptions:
     namespace: str = field(
         default="", metadata=_about("namespace of all nodes and relative topics, for several robots")
     )
+    security: bool = field(
+        default=False,
+        metadata=_about(
+            "give every node its SROS2 enclave, and start nothing where the middleware heeds none"
+        ),
+    )
+    keystore: Path | None = field(
+        default=None, metadata=_about("folder of the SROS2 keystore with the enclaves, for security")
+    )
 
     def __post_init__(self) -> None:
         _one_of("system", self.system, (BY_ROBOT, *SYSTEMS))
@@ -140,6 +150,10 @@ class SystemOptions:
             )
         if self.system == "gazebo":
             self._check_gazebo()
+        if self.security and self.keystore is None:
+            raise ConfigError("security true: needs a keystore, made as docs/security.md says")
+        if self.keystore is not None and not self.security:
+            raise ConfigError(f"keystore {self.keystore}: would not be used without security true")
 
     def _settle(self) -> None:
         """Replace `auto` and the empty policy by what they mean; refuse what does not go together."""
@@ -195,19 +209,23 @@ def driver_nodes(options: SystemOptions) -> tuple[NodeSpec, ...]:
 
     A robot's own are started beside it, as its file says.
     """
-    return _drivers(options, ())
+    return _secured(options, _drivers(options, ()))
 
 
 def cell_nodes(options: SystemOptions) -> tuple[NodeSpec, ...]:
     """Return the nodes of the cell: what stands for the robot's drivers, guard, executor and gripper."""
-    return _cell(options, ())
+    return _secured(options, _cell(options, ()))
 
 
 def system_nodes(options: SystemOptions) -> tuple[NodeSpec, ...]:
     """Return all nodes in the order in which they start; they stop in the opposite one."""
     users = (_policy(options), _collector(options))
     nodes = (*_cell(options, users), *users)
-    return nodes if options.headless else (_window(options), *nodes)
+    return _secured(options, nodes if options.headless else (_window(options), *nodes))
+
+
+def _secured(options: SystemOptions, nodes: tuple[NodeSpec, ...]) -> tuple[NodeSpec, ...]:
+    return nodes if options.keystore is None else with_enclaves(nodes, options.keystore)
 
 
 def _cell(options: SystemOptions, users: tuple[NodeSpec, ...]) -> tuple[NodeSpec, ...]:

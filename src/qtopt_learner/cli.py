@@ -19,6 +19,7 @@ Command = (
     | Annotated[cli_config.Bags, conf.subcommand("bags")]
     | Annotated[cli_config.DoctorConfig, conf.subcommand("doctor")]
     | Annotated[cli_config.CalibrateConfig, conf.subcommand("calibrate")]
+    | Annotated[cli_config.SecurityConfig, conf.subcommand("security")]
     | Annotated[cli_config.ReportConfig, conf.subcommand("report")]
 )
 # Have a parser of their own, because their parameters can only be named by importing torch.
@@ -77,6 +78,8 @@ def _run(command: object) -> int:
         return report.run(command)
     if isinstance(command, cli_config.CalibrateConfig):
         return _calibrate(command)
+    if isinstance(command, cli_config.SecurityConfig):
+        return _security(command)
     assert isinstance(command, cli_config.DoctorConfig)
     return _doctor(command)
 
@@ -92,6 +95,23 @@ def _calibrate(config: cli_config.CalibrateConfig) -> int:
         return 0
     options = calibrate.CalibrateOptions(config.folder, config.robot, config.camera, board)
     return calibrate.run(options)
+
+
+def _security(config: cli_config.SecurityConfig) -> int:
+    from grasp_bringup.security.policy import policy_text
+    from grasp_bringup.system import SystemOptions
+
+    options = SystemOptions(
+        system=config.system,
+        robot=config.robot,
+        arm=config.arm,
+        camera=config.camera,
+        dead_man=config.dead_man,
+        headless=not config.window,
+        namespace=config.namespace,
+    )
+    sys.stdout.write(policy_text(options))
+    return 0
 
 
 def _doctor(config: cli_config.DoctorConfig) -> int:

@@ -247,6 +247,26 @@ class DoctorConfig:
 
 
 @dataclass(frozen=True)
+class SecurityConfig:
+    """Print the SROS2 policy of a system: what each of its processes may say and hear (docs/security.md)."""
+
+    system: Literal["sim", "gazebo", "robot"] = "robot"
+    """What stands for the hardware."""
+    robot: Path = Path("config/robots/sim.yaml")
+    """Robot file, whose topics the policy names."""
+    arm: Literal["auto", "embedded", "moveit", "moveit_servo"] = "auto"
+    """Executor of arm motion."""
+    camera: Literal["wrist", "shoulder"] = "wrist"
+    """The camera that the policy looks through."""
+    dead_man: Literal["none", "joy", "keyboard"] = "none"
+    """The dead-man switch that the guard listens to."""
+    window: Annotated[bool, conf.FlagCreatePairsOff] = False
+    """With image_view's window (headless:=false)."""
+    namespace: str = ""
+    """Namespace of all nodes: a part of every name in the policy."""
+
+
+@dataclass(frozen=True)
 class CalibrateConfig:
     """Check and solve where a camera sits on the robot, from pictures of a ChArUco board."""
 

@@ -142,6 +142,23 @@ def test_our_nodes_are_those_of_a_robot_with_resets() -> None:
     assert ours == robot | {"sim_node"}
 
 
+def test_with_security_gazebos_server_has_an_enclave_that_nobody_inherits(
+    ros_gz_sim: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[object] = []
+    check = "grasp_bringup.launching.require_security"
+    monkeypatch.setattr(check, lambda *arguments: checked.append(arguments[2]))
+    launched = execute(GAZEBO, {"security": "true", "keystore": "/keys"})
+    server = "/qtopt_grasping/gazebo_server"
+    assert launched.enclaves == {ros_gz_sim: server}
+    assert checked == [[server]]
+    assert "ROS_SECURITY_ENCLAVE_OVERRIDE" not in launched.environment
+    names = [spec.enclave.name for spec in launched.nodes if spec.enclave]
+    assert len(set(names)) == len(launched.nodes)
+    assert "/qtopt_grasping/ros_gz_bridge/gazebo_bridge" in names
+    assert not execute(GAZEBO, {}).enclaves
+
+
 def test_the_integration_suite_starts_the_drivers_alone() -> None:
     launched = execute(DRIVERS_FILE, {})
     assert launched.nodes == list(driver_nodes(SystemOptions(system="gazebo")))

@@ -3,12 +3,14 @@
 import ast
 import dataclasses
 import inspect
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import yaml
 
 from grasp_bringup import run
+from grasp_bringup.node_spec import Enclave
 from grasp_bringup.system import CELL_OPTIONS, NodeSpec, SystemOptions, cell_nodes, system_nodes
 from qtopt_policy.errors import ConfigError, UnknownNameError
 from support.launch_harness import DOUBLE, LAUNCH_FILES, REAL, execute
@@ -51,12 +53,29 @@ GRASP_SETS: list[tuple[dict[str, str], SystemOptions]] = [
     ({"arm": "moveit"}, SystemOptions(arm="moveit")),
     ({"arm": "moveit_servo"}, SystemOptions(arm="moveit_servo")),
     ({"system": "robot", "robot": "/my/arm.yaml"}, SystemOptions(system="robot", robot=Path("/my/arm.yaml"))),
+    (
+        {"security": "true", "keystore": "/keys", "namespace": "left", "headless": "false"},
+        SystemOptions(security=True, keystore=Path("/keys"), namespace="left", headless=False),
+    ),
 ]
 SIM_SETS: list[tuple[dict[str, str], SystemOptions]] = [
     ({}, SystemOptions()),
     ({"rtf": "8.0", "seed": "3", "camera": "shoulder"}, SystemOptions(rtf=8.0, seed=3, camera="shoulder")),
     ({"split": "test", "namespace": "b"}, SystemOptions(split="test", namespace="b")),
+    ({"security": "true", "keystore": "/keys"}, SystemOptions(security=True, keystore=Path("/keys"))),
 ]
+
+
+@pytest.fixture(autouse=True)
+def checked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """Let any middleware pass for secure; return the nodes with an enclave of each check."""
+    calls: list[tuple[str, ...]] = []
+
+    def check(nodes: Sequence[NodeSpec], environ: object, others: Sequence[str] = ()) -> None:
+        calls.append((*(spec.name for spec in nodes if spec.enclave), *others))
+
+    monkeypatch.setattr("grasp_bringup.launching.require_security", check)
+    return calls
 
 
 def started_by_run(spec: NodeSpec, folder: Path) -> NodeSpec:
@@ -65,9 +84,13 @@ def started_by_run(spec: NodeSpec, folder: Path) -> NodeSpec:
     options = line[line.index("--ros-args") + 1 :]
     rules: dict[str, str] = {}
     parameters: dict[str, object] = {}
+    enclave = None
     for flag, value in zip(options[::2], options[1::2], strict=True):
         if flag == "--params-file":
             parameters = yaml.safe_load(Path(value).read_text())["/**"]["ros__parameters"]
+        elif flag == "--enclave":
+            assert spec.enclave is not None
+            enclave = Enclave(value, spec.enclave.keystore)
         else:
             assert flag == "-r"
             source, _, target = value.partition(":=")
@@ -80,6 +103,7 @@ def started_by_run(spec: NodeSpec, folder: Path) -> NodeSpec:
         namespace=namespace,
         parameters=parameters,  # type: ignore[arg-type]
         remappings=tuple(rules.items()),
+        enclave=enclave,
     )
 
 
@@ -131,6 +155,36 @@ def test_nodes_start_under_our_fast_dds_profile() -> None:
     environment = execute(GRASP, {}).environment
     assert Path(environment["FASTDDS_DEFAULT_PROFILES_FILE"]).name == "fastdds_local.xml"
     assert environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "SYSTEM_DEFAULT"
+
+
+def test_with_security_every_node_has_an_enclave_and_the_environment_enforces_it(
+    checked: list[tuple[str, ...]],
+) -> None:
+    launched = execute(GRASP, {"security": "true", "keystore": "/keys"})
+    enclaves = [spec.enclave.name for spec in launched.nodes if spec.enclave]
+    assert enclaves == [f"/qtopt_grasping/{spec.name}" for spec in launched.nodes]
+    security = {name: value for name, value in launched.environment.items() if "SECURITY" in name}
+    assert security == {
+        "ROS_SECURITY_ENABLE": "true",
+        "ROS_SECURITY_STRATEGY": "Enforce",
+        "ROS_SECURITY_KEYSTORE": "/keys",
+    }
+    assert checked == [tuple(spec.name for spec in launched.nodes)]
+
+
+def test_without_security_nothing_is_set() -> None:
+    launched = execute(GRASP, {})
+    assert not [spec for spec in launched.nodes if spec.enclave]
+    assert not [name for name in launched.environment if "SECURITY" in name]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [({"security": "true"}, "needs a keystore"), ({"keystore": "/keys"}, "not be used without security")],
+)
+def test_security_and_keystore_go_together(arguments: dict[str, str], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        execute(GRASP, arguments)
 
 
 def test_an_unknown_system_is_refused_with_the_valid_choices() -> None:

@@ -12,7 +12,7 @@ from support.episodes import make_episode, write_sample
 from support.ros_recordings import record, session
 
 LEARNING = ("train", "collect-sim", "cycle")
-COMMANDS = ("demo", "collect", "evaluate", "bags", "doctor")
+COMMANDS = ("demo", "collect", "evaluate", "bags", "doctor", "security")
 BAG_COMMANDS = ("info", "check", "repair", "import", "report")
 
 
@@ -42,6 +42,13 @@ def test_help_is_quick_because_it_imports_nothing_heavy() -> None:
     script = "import sys, qtopt_learner.cli; print({'torch', 'mujoco', 'rclpy'} & sys.modules.keys())"
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"
+
+
+def test_security_prints_the_policy_of_a_robot(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("security", "--robot", "config/robots/fr3.yaml", "--namespace", "left") == 0
+    text = capsys.readouterr().out
+    assert "<action>franka_gripper/gripper_action</action>" in text
+    assert '<enclave path="/qtopt_grasping/left/guard_node">' in text
 
 
 @pytest.mark.parametrize(

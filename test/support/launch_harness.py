@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,8 @@ from unittest.mock import patch
 import yaml
 
 from grasp_bringup.environment import PROFILE, RANGE
+from grasp_bringup.node_spec import Enclave
+from grasp_bringup.security.enclaves import KEYSTORE, OVERRIDE
 from grasp_bringup.system import NodeSpec
 
 DOUBLE = Path(__file__).parent / "launch_double"
@@ -50,12 +53,14 @@ class Launched:
         nodes: in the order in which they start; each task has ended well when its followers do.
         environment: variables that it changed.
         included: other launch files, path to arguments.
+        enclaves: the enclave of what included files start, path to name, where one is set.
     """
 
     arguments: dict[str, tuple[str, str, tuple[str, ...]]] = field(default_factory=dict)
     nodes: list[NodeSpec] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
     included: dict[Path, dict[str, str]] = field(default_factory=dict)
+    enclaves: dict[Path, str] = field(default_factory=dict)
 
 
 def load(path: Path) -> Any:
@@ -101,6 +106,8 @@ def _visit(entity: Any, context: Any, launched: Launched, after: str = "") -> No
         if REAL:
             path = "".join(part.perform(context) for part in source._LaunchDescriptionSource__location)
         launched.included[Path(path)] = dict(entity.launch_arguments)
+        if OVERRIDE in context.environment:
+            launched.enclaves[Path(path)] = context.environment[OVERRIDE]
         return
     if isinstance(entity, DeclareLaunchArgument):
         default = entity.default_value
@@ -121,6 +128,7 @@ def _recorded_spec(node: Any) -> NodeSpec:
         tuple(node.remappings),
         node.namespace or "",
         arguments=tuple(node.arguments),
+        enclave=_enclave(node.ros_arguments),
         **_ending(node),
     )
 
@@ -142,15 +150,25 @@ def _real_spec(node: Any, context: Any) -> NodeSpec:
         parameters,
         rules,
         namespace,
-        arguments=_real_arguments(node, context),
+        arguments=_words(node, context)[0],
+        enclave=_enclave(_words(node, context)[1]),
         **_ending(node),
     )
 
 
-def _real_arguments(node: Any, context: Any) -> tuple[str, ...]:
-    """Return what stands between the executable and the arguments of ROS."""
+def _words(node: Any, context: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what stands between the executable and the arguments of ROS, and those."""
     words = ["".join(part.perform(context) for part in word) for word in node.cmd[1:]]
-    return tuple(words[: words.index("--ros-args")])
+    first = words.index("--ros-args")
+    return tuple(words[:first]), tuple(words[first + 1 :])
+
+
+def _enclave(ros_arguments: Sequence[str]) -> Enclave | None:
+    """Return the enclave that a node is given, in the keystore of its environment."""
+    if "--enclave" not in ros_arguments:
+        return None
+    name = ros_arguments[ros_arguments.index("--enclave") + 1]
+    return Enclave(name, Path(os.environ[KEYSTORE]))
 
 
 def _on_exit(node: Any) -> Any:

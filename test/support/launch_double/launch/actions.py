@@ -89,6 +89,18 @@ class SetEnvironmentVariable(Action):
         context.environment[self.name] = self.value
 
 
+class UnsetEnvironmentVariable(Action):
+    """Takes an environment variable away from what is started after it."""
+
+    def __init__(self, name: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        expect(name, str, "name")
+        self.name = name
+
+    def visit(self, context: LaunchContext) -> None:
+        context.environment.pop(self.name, None)
+
+
 class IncludeLaunchDescription(Action):
     """Includes another launch file with arguments; the double keeps both and executes nothing."""
 

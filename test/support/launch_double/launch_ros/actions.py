@@ -20,7 +20,7 @@ class Node(ExecuteProcess):
         exec_name: str | None = None,
         parameters: list[Any] | None = None,
         remappings: Iterable[tuple[str, str]] | None = None,
-        ros_arguments: Iterable[str] | None = None,
+        ros_arguments: list[str] | None = None,
         arguments: Iterable[str] | None = None,
         **kwargs: Any,
     ) -> None:
@@ -32,8 +32,9 @@ class Node(ExecuteProcess):
         self.package, self.executable, self.name, self.namespace = package, executable, name, namespace
         self.parameters = _merged(parameters or [])
         self.remappings = [_pair(rule) for rule in remappings or ()]
-        self.arguments = list(arguments or ())
-        for argument in self.arguments:
+        self.arguments, self.ros_arguments = list(arguments or ()), list(ros_arguments or ())
+        expect(ros_arguments, (list, type(None)), "ros_arguments (launch_ros adds a list to it)")
+        for argument in (*self.arguments, *self.ros_arguments):
             expect(argument, str, "arguments")
 
 
