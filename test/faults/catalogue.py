@@ -118,6 +118,14 @@ WISHES = (
     wire(BEAT, "delay", "ride", much=0.15, quick=False),
     wire(BEAT, "empty", "ride", quick=False),
 )
+_SWITCH = "guard: dead-man"
+SWITCH = (
+    wire(topics.JOY, "drop", "hold", f"{_SWITCH} silent", rest=SILENCE),
+    wire(topics.JOY, "released", "hold", f"{_SWITCH} released", rest=AT_ONCE),
+    wire(topics.JOY, "empty", "hold", f"{_SWITCH} has 0 buttons", rest=AT_ONCE),
+    wire(topics.JOY, "delay", "ride", much=0.15, quick=False),
+    wire(topics.JOY, "duplicate", "ride", much=3),
+)
 TARGETS = (
     wire(topics.TARGET_POSE, "drop", "hold", _UNHEARD, rest=SILENCE),
     wire(topics.TARGET_POSE, "delay", "hold", "servo_node: stale", rest=SILENCE, much=0.5),
@@ -140,6 +148,7 @@ STATES = (
     wire(topics.JOINT_STATES, "nan", "stop", _BLIND, rest=JOINTS),
     wire(topics.JOINT_STATES, "huge", "stop", _BLIND, rest=JOINTS),
     wire(topics.JOINT_STATES, "velocity", "stop", "guard: tool at", rest=JOINTS),
+    wire(topics.JOINT_STATES, "effort", "stop", "guard: joint", rest=JOINTS),
     wire(topics.JOINT_STATES, "names", "stop", _BLIND, rest=JOINTS),
     wire(topics.JOINT_STATES, "empty", "stop", _BLIND, rest=JOINTS),
     wire(topics.ARM_STATE, "drop", "ride"),
@@ -165,4 +174,4 @@ CLOCKS = (
     wire(CLOCK, "shift", "hold", rest=AT_ONCE, much=-2.0),
 )
 LAST = (killed("sim_node", "hold", 0.0, "/clock stands still"),)  # its clock starts anew
-FAULTS = (*CHAIN, *WISHES, *TARGETS, *STATES, *COMMANDS, *CLOCKS, *LAST)
+FAULTS = (*CHAIN, *WISHES, *SWITCH, *TARGETS, *STATES, *COMMANDS, *CLOCKS, *LAST)

@@ -22,6 +22,7 @@ from qtopt_policy.robot import RobotConfig, load_robot
 from qtopt_policy.share import resolve
 from support.fake_driver import FakeDriver, FakePad, FakeWisher, Listener
 from support.graph import Graph, ros_graph
+from support.robots import with_max_effort
 
 pytestmark = pytest.mark.graph
 
@@ -347,16 +348,9 @@ def test_the_arm_moves_only_while_the_dead_man_button_is_held(make: Make) -> Non
     cell.wait_reason("dead-man silent for 0.25 s")
 
 
-def with_max_effort(folder: Path, limit: float) -> str:
-    """Return the rule that gives the guard a robot whose joints may push with `limit` each."""
-    text = resolve(Path("config/robots/sim.yaml")).read_text()
-    robot = folder / "limited.yaml"
-    robot.write_text(text.replace("driver:\n", f"driver:\n  max_joint_effort: {[limit] * 7}\n"))
-    return f"guard_node:robot:={robot}"
-
-
 def test_a_joint_that_pushes_too_hard_stops_the_arm_until_it_is_resumed(make: Make, tmp_path: Path) -> None:
-    cell = make(*UNGUARDED, with_max_effort(tmp_path, 30.0))
+    robot = with_max_effort(tmp_path, [30.0] * 7)
+    cell = make(*UNGUARDED, f"guard_node:robot:={robot}")
     cell.own()
     cell.driver.effort = np.full(7, 20.0)
     cell.moving_to(cell.near())
@@ -371,7 +365,8 @@ def test_a_joint_that_pushes_too_hard_stops_the_arm_until_it_is_resumed(make: Ma
 
 
 def test_a_limit_of_effort_that_cannot_be_checked_is_reported(make: Make, tmp_path: Path) -> None:
-    cell = make(*UNGUARDED, with_max_effort(tmp_path, 30.0))
+    robot = with_max_effort(tmp_path, [30.0] * 7)
+    cell = make(*UNGUARDED, f"guard_node:robot:={robot}")
     cell.own()
     cell.policy.target = cell.near()
     cell.wait_arrival(cell.near())

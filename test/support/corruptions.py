@@ -7,7 +7,7 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped
-from sensor_msgs.msg import JointState
+from sensor_msgs.msg import JointState, Joy
 from trajectory_msgs.msg import JointTrajectory
 
 HUGE = 1e3  # [m] or [rad]: far beyond every place of the arm
@@ -57,6 +57,26 @@ def _velocity(kind: Any) -> Change:
     return joints
 
 
+def _effort(kind: Any) -> Change:
+    """Let every joint be said to push hard."""
+    assert kind is JointState
+
+    def joints(message: Any) -> None:
+        message.effort = array("d", [HUGE] * len(message.name))
+
+    return joints
+
+
+def _released(kind: Any) -> Change:
+    """Let no button be held."""
+    assert kind is Joy
+
+    def buttons(message: Any) -> None:
+        message.buttons = array("i", [0] * len(message.buttons))
+
+    return buttons
+
+
 def _empty(kind: Any) -> Change:
     """Leave nothing of a message but its type."""
     blank = kind()
@@ -96,6 +116,8 @@ CORRUPTIONS: dict[str, Callable[[Any], Change]] = {
     "huge": lambda kind: _number(kind, HUGE),
     "names": _names,
     "velocity": _velocity,
+    "effort": _effort,
+    "released": _released,
     "empty": _empty,
     "outside": _out_of_the_box,
     "free": _free,

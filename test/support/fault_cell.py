@@ -19,7 +19,7 @@ from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import JointState
+from sensor_msgs.msg import JointState, Joy
 from std_msgs.msg import Bool, Header, String
 from std_srvs.srv import SetBool, Trigger
 
@@ -42,9 +42,9 @@ from qtopt_policy.base_node import (
 )
 from qtopt_policy.geometry import Pose, pointing_down
 from qtopt_policy.robot import load_robot
-from qtopt_policy.share import resolve
 from support.graph import Graph
 from support.relay import MODES, SET
+from support.robots import with_max_effort
 from support.trace import Trace
 from support.wires import BEAT, CLOCK, WIRES, sent
 
@@ -52,13 +52,14 @@ RTF = 0.5  # simulated seconds per second: a machine with little to spare keeps 
 SEED = 23  # of a scene with one object: little to simulate
 HELD_UP = 0.08  # [s] of wall time between two joint states, which come every 0.02 s
 REACH = 0.05  # [m] from the tool to a wish: within one step
+MAX_EFFORT = [87.0] * 4 + [12.0] * 3  # [Nm] of the URDF: more than the simulated drives can do
 STILL_FOR = 0.15  # [s] without motion: the arm stands
 
 
-def nodes_on_wires() -> list[NodeSpec]:
-    """Return the cell as on a robot: time waits for nobody, and nothing moves until armed."""
+def nodes_on_wires(robot: Path) -> list[NodeSpec]:
+    """Return the cell as on a robot: time waits for nobody, it must be armed and its dead-man switch held."""
     specs = []
-    for spec in cell_nodes(SystemOptions(seed=SEED, rtf=RTF)):
+    for spec in cell_nodes(SystemOptions(robot=robot, seed=SEED, rtf=RTF, dead_man="keyboard")):
         own = {"sim_node": {"lockstep": False}, "guard_node": {"require_arming": True}}.get(spec.name, {})
         parameters = {**spec.parameters, "real_time_factor": RTF, **own}
         rules = tuple((topic, sent(topic)) for topic, wire in WIRES.items() if wire.sender == spec.name)
@@ -68,6 +69,8 @@ def nodes_on_wires() -> list[NodeSpec]:
 
 class Pilot(Node):  # type: ignore[misc]
     """Stands for policy_node: heartbeat and wishes at 20 Hz, stamped as the clock says that it hears.
+
+    It stands for dead_man_node too, and always holds the space bar.
 
     Attributes:
         wish: gives the pose wanted now; None is silence.
@@ -83,6 +86,7 @@ class Pilot(Node):  # type: ignore[misc]
         self._target = self.create_publisher(PoseStamped, sent(topics.POLICY_TARGET), LATEST_QOS)
         self._close = self.create_publisher(Bool, sent(topics.POLICY_GRIPPER), LATEST_QOS)
         self._beat = self.create_publisher(Header, sent(BEAT), LATEST_QOS)
+        self._joy = self.create_publisher(Joy, sent(topics.JOY), LATEST_QOS)
         self.create_subscription(Clock, CLOCK, self._on_clock, SENSOR_QOS)
         self.create_timer(1.0 / topics.REPUBLISH_RATE, self._tick)
 
@@ -91,6 +95,7 @@ class Pilot(Node):  # type: ignore[misc]
 
     def _tick(self) -> None:
         self._beat.publish(Header(stamp=self._now))
+        self._joy.publish(Joy(buttons=[1]))
         pose = self.wish()
         if pose is not None:
             self._target.publish(pose_message(pose, self._frame, self._now))
@@ -159,10 +164,12 @@ class FaultCell:
 
     def __init__(self, graph: Graph, logs: Path) -> None:
         self.graph = graph
-        self.robot = load_robot(resolve(Path("config/robots/sim.yaml")))
+        logs.mkdir(parents=True, exist_ok=True)
+        file = with_max_effort(logs, MAX_EFFORT)
+        self.robot = load_robot(file)
         self.witness = graph.add(Witness(Trace(kinematics_of(self.robot))))
         self.pilot = graph.add(Pilot(self.robot.base_frame))
-        self.system = RunningSystem(nodes_on_wires(), logs)
+        self.system = RunningSystem(nodes_on_wires(file), logs)
         self._modes = self.witness.create_publisher(String, MODES, LATCHED_QOS)
         self._set: list[str] = []
         take = partial(_append, self._set)

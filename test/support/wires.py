@@ -7,7 +7,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped
 from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import JointState
+from sensor_msgs.msg import JointState, Joy
 from std_msgs.msg import Bool, Header
 from trajectory_msgs.msg import JointTrajectory
 
@@ -26,7 +26,7 @@ class Wire:
     Attributes:
         kind: of its messages.
         qos: of both sides.
-        sender: name of the node; None: the test, in the place of policy_node.
+        sender: name of the node; None: the test, in the place of policy_node and of dead_man_node.
     """
 
     kind: Any
@@ -40,6 +40,7 @@ WIRES = {
     topics.POLICY_TARGET: Wire(PoseStamped, LATEST_QOS, None),
     topics.POLICY_GRIPPER: Wire(Bool, LATEST_QOS, None),
     BEAT: Wire(Header, LATEST_QOS, None),
+    topics.JOY: Wire(Joy, LATEST_QOS, None),
     topics.TARGET_POSE: Wire(PoseStamped, LATEST_QOS, "guard_node"),
     topics.ARM_STATE: Wire(DiagnosticArray, LATCHED_QOS, "guard_node"),
     topics.GRIPPER_CLOSE: Wire(Bool, LATEST_QOS, "guard_node"),
