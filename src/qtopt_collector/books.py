@@ -58,6 +58,11 @@ class Books:
         """Steps recorded of the episode that runs."""
         return self._recorder.steps
 
+    @property
+    def fault(self) -> str:
+        """What keeps steps of the episode that runs out of its bag, "" where nothing is known."""
+        return self._recorder.fault
+
     def open(self, assignment: Assignment, seed: int) -> None:
         """Begin an episode; errors as EpisodeWriter."""
         self._info = EpisodeInfo(

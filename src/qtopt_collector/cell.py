@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from qtopt_policy.errors import QtoptError
+from qtopt_policy.errors import BagError, QtoptError
 from qtopt_policy.geometry import Pose
 from qtopt_policy.mdp import EndReason
 from qtopt_policy.robot import GripperConfig
@@ -25,6 +25,7 @@ ANSWER_TIMEOUT = 30.0  # [s] of steady time
 # A refusal is asked about again for so long [s, steady]: the other node may still be starting or ending.
 REFUSAL_PATIENCE = 5.0
 REFUSAL_PAUSE = 0.2
+STALE = 1.0  # [s] an arm or fingers that nobody has told of for so long are not known
 
 
 class Aborted(Exception):  # noqa: N818 (an outcome of an episode, not an error)
@@ -125,12 +126,24 @@ class Cell:
         return self.arm.get("reason", "").startswith(DEAD_MAN)
 
     @property
+    def _stale(self) -> str:
+        """What is known of arm and fingers only as it was a while ago; "" where all is fresh.
+
+        Arm and fingers may be told of by different drivers: one of them may be dead.
+        """
+        known = {"tool pose": self.state.latest_pose, "gripper position": self.state.latest_aperture}
+        ages = {name: self.now - latest[0] for name, latest in known.items() if latest is not None}
+        return next((f"no {name} for {age:.1f} s" for name, age in ages.items() if age > STALE), "")
+
+    @property
     def obstacle(self) -> str:
         """What keeps the arm from moving, "" where nothing does."""
         if self.silent:
             return f"no heartbeat of {', '.join(self.silent)}"
         if self.measurement() is None:
             return "no tool pose or gripper position yet"
+        if stale := self._stale:
+            return stale
         if self.stopped:
             return f"the arm is stopped: {self.stopped}"
         if self.arm.get("armed") == "0":
@@ -152,13 +165,24 @@ class Cell:
             self.gripper_closed, self.stalled = close, None
 
     def hear_result(self, values: Mapping[str, str]) -> None:
-        """Take a message of gripper/result: how a command to the gripper ended."""
-        if (values.get("command") == "close") is not self.gripper_closed:
+        """Take a message of gripper/result: how a command to the gripper ended.
+
+        Raises:
+            BagError: it has not the form of such a message; nothing of it is taken.
+        """
+        try:
+            command, stalled = values["command"], json.loads(values["stalled"])
+            effort = json.loads(values["effort"])
+            effort = None if effort is None else float(effort)
+        except (KeyError, ValueError, TypeError) as error:
+            raise BagError(f"no result of a command: {dict(values)}: {error!r}") from error
+        if command not in ("open", "close") or stalled not in (True, False, None):
+            raise BagError(f"no result of a command: {dict(values)}")
+        if (command == "close") is not self.gripper_closed:
             return
-        self.stalled = json.loads(values["stalled"])
-        effort = json.loads(values["effort"])
+        self.stalled = stalled
         if effort is not None:
-            self.effort = float(effort)
+            self.effort = effort
 
     def hear_episode(self, values: Mapping[str, str]) -> None:
         """Take a message of policy/episode; what an earlier one of the same episode said stays known."""

@@ -231,21 +231,23 @@ class Collector:
         reason = next((reason for reason in END_REASONS if reason == told.get("reason")), None)
         if reason is None:
             raise Aborted("error", f"{topics.EPISODE} tells no valid reason: '{told.get('reason')}'")
-        steps, end = int(told.get("steps") or 0), self.cell.now + LATE_STEPS
+        steps, end = _count(told.get("steps", "")), self.cell.now + LATE_STEPS
         while self.books.steps < steps and self.cell.now < end:
             yield
             self.cell.require()
         if reason in ABORTED:
             raise Aborted(reason, f"the policy ended by {reason}: {told.get('detail', '')}")
         if self.books.steps != steps:
-            raise Aborted("error", f"{steps} steps were made, {self.books.steps} recorded")
+            why = f": {self.books.fault}" if self.books.fault else ""
+            raise Aborted("error", f"{steps} steps were made, {self.books.steps} recorded{why}")
         self.books.ended(reason)
 
     def _lift_and_judge(self) -> Generator[None, None, Verdict]:
         self.phase = f"{self._name}: lifting"
         closed, commanded = self._motions.sample(), self.cell.gripper_closed is True
         yield from self.cell.ask("own", owner="collector")
-        yield from self._motions.lift()
+        if not (yield from self._motions.lift()):
+            raise Aborted("error", "the arm did not lift: what it holds cannot be judged")
         lifted = self._motions.sample()
         effort = self._robot.driver.min_grip_effort or None
         judgement = judge(self._robot.gripper, commanded, closed, lifted, effort)
@@ -263,7 +265,9 @@ class Collector:
             return None
         yield from self._motions.fingers(True, CLOSE_TIME)
         after = yield from self._photograph("after")
-        return None if after is None else compare_drop(before.image, after.image)
+        if after is None or after.image.shape != before.image.shape:  # a camera that changed has no opinion
+            return None
+        return compare_drop(before.image, after.image)
 
     def _photograph(self, name: str) -> Generator[None, None, Picture | None]:
         picture = yield from self._motions.look()
@@ -284,3 +288,10 @@ class Collector:
         self._motions.wish = None
         yield from self.cell.urge("own", ABORT_PATIENCE, owner="none")
         yield from self.cell.urge("cancel", ABORT_PATIENCE)
+
+
+def _count(text: str) -> int:
+    """Return a number of steps as policy/episode tells it; Aborted where it is none."""
+    if text and not text.isdecimal():
+        raise Aborted("error", f"{topics.EPISODE} tells no number of steps: '{text}'")
+    return int(text or 0)

@@ -141,12 +141,18 @@ class CellInputs:
         self._cell.hear_gripper(bool(message.data))
 
     def _on_result(self, message: DiagnosticArray) -> None:
-        if message.status:
-            self._cell.hear_result(as_dict(message.status[0]))
+        try:
+            self._cell.hear_result(as_dict(message.status[0]) if message.status else {})
+        except BagError as error:
+            self._node.report(topics.GRIPPER_RESULT, WARN, str(error))
 
     def _on_episode(self, message: Any) -> None:
-        detail = message.status[0].message if message.status else ""
-        self._cell.hear_episode(messages.values_of(message) | {"detail": detail})
+        try:
+            values = messages.values_of(message)
+        except BagError as error:
+            self._node.report(topics.EPISODE, WARN, str(error))
+            return
+        self._cell.hear_episode(values | {"detail": message.status[0].message})
 
     def _on_image(self, cdr: bytes) -> None:
         if not self._cell.picture_wanted:

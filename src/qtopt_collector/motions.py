@@ -13,6 +13,7 @@ from qtopt_policy.mdp import MdpConfig
 from qtopt_policy.robot import RobotConfig
 
 LIFT_TIMEOUT = 3.0  # [s] as in GraspEnv
+LIFT_TOLERANCE = 0.03  # [m] below the goal: what is held is still above the height that counts as success
 MOVE_TIMEOUT = 10.0  # [s]
 COMMAND_TIMEOUT = 5.0  # [s] until a wish for the fingers has become a command
 VIA_TOLERANCE = 0.01  # [m] at which a way point counts as passed
@@ -44,12 +45,13 @@ class Motions:
         self.wish: Wish | None = None
         self._robot, self._mdp, self._cell = robot, mdp, cell
 
-    def lift(self) -> Script:
-        """Raise the tool as GraspEnv does."""
+    def lift(self) -> Generator[None, None, bool]:
+        """Raise the tool as GraspEnv does; return whether it got up."""
         pose = self._cell.tool_pose
         top = pose.position + np.array([0.0, 0.0, self._mdp.lift_height])
         goal = Pose(np.minimum(top, self._robot.limits.workspace_max), pose.quaternion)
         yield from self.follow([goal], LIFT_TIMEOUT, self._cell.gripper_closed)
+        return float(goal.position[2] - self._cell.tool_pose.position[2]) < LIFT_TOLERANCE
 
     def travel(self, goal: Pose, close: bool | None) -> Script:
         """Go to `goal` over the objects, wishing `close` of the fingers (None keeps their last command)."""

@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from qtopt_collector.bags import layout, schema
+from qtopt_collector.bags.gate import StepGate
 from qtopt_collector.bags.repair import RepairResult, repair_torn
 from qtopt_collector.bags.writer import EpisodeWriter
 from qtopt_collector.episode import EpisodeInfo
+from qtopt_policy import topics
 from qtopt_policy.camera import CameraModel
 
 HISTORY = 1000  # bags looked at for outcomes of earlier runs
@@ -33,6 +35,7 @@ class Recorder:
         self.repaired: list[RepairResult] = repair_torn(self._bags)
         self._number = layout.next_number(self._bags, prefix) - 1
         self._writer: EpisodeWriter | None = None
+        self._gate = StepGate("")
 
     def next_id(self) -> str:
         """Return a name that no episode has had."""
@@ -49,9 +52,15 @@ class Recorder:
         """Steps in the open bag."""
         return self._writer.steps if self._writer else 0
 
+    @property
+    def fault(self) -> str:
+        """What was wrong with the latest message that keeps a step out of the open bag, "" where none was."""
+        return self._gate.fault
+
     def open(self, info: EpisodeInfo) -> None:
         """Open the bag of an episode; errors as EpisodeWriter."""
         self._writer = EpisodeWriter(self._bags, info)
+        self._gate = StepGate(info.episode_id)
 
     def update(self, info: EpisodeInfo) -> None:
         """Replace what is known about the episode."""
@@ -69,9 +78,14 @@ class Recorder:
             self._writer.write_cdr(topic, time, schema.canonical(cdr, schema.lookup(topic).kind))
 
     def record_message(self, topic: str, time: int, message: object) -> None:
-        """Append a rosbags message object at `time` [ns]."""
-        if self._writer is not None:
+        """Append a rosbags message object at `time` [ns]; a step as soon as the gate lets it pass."""
+        if self._writer is None:
+            return
+        self._gate.hear(topic, message)
+        if topic != topics.STEP:
             self._writer.write(topic, time, message)
+        for step in self._gate.passing():
+            self._writer.write(topics.STEP, time, step)
 
     def close(self, info: EpisodeInfo, extra: Mapping[str, object] | None = None) -> Path | None:
         """Close the bag and return its folder; one without a step holds nothing to learn and is deleted."""

@@ -19,6 +19,9 @@ from qtopt_policy.robot import GripperConfig
 
 Image = NDArray[np.uint8]
 
+# [m] fingers that were told to close and are as far apart as when open have not moved: the command was lost.
+OPEN_MARGIN = 0.001
+
 
 @dataclass(frozen=True)
 class GripperSample:
@@ -59,7 +62,8 @@ def judge(
     """Judge a grasp from gripper state alone.
 
     Args:
-        config: the gripper; `held_aperture` separates empty from holding fingers.
+        config: the gripper; `held_aperture` separates empty from holding fingers, and opened ones hold
+            nothing: what is as wide as the opening cannot be told from fingers that did not move.
         commanded_closed: last command to the gripper when the episode ended.
         closed: resting fingers at the end of the episode, before the lift.
         lifted: resting fingers after the lift.
@@ -83,6 +87,8 @@ def _failure(
 ) -> str | None:
     if not commanded_closed:
         return "gripper open"
+    if lifted.aperture > config.aperture(config.open_position) - OPEN_MARGIN:
+        return "fingers did not close"
     if lifted.aperture <= config.held_aperture:
         return "dropped" if closed.aperture > config.held_aperture else "closed on nothing"
     if lifted.stalled is False or closed.stalled is False:

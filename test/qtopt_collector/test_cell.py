@@ -2,7 +2,9 @@
 
 import pytest
 
-from qtopt_collector.cell import Cell
+from qtopt_collector.cell import STALE, Cell
+from qtopt_policy.errors import BagError
+from qtopt_policy.geometry import pointing_down
 from qtopt_policy.robot import GripperConfig
 
 
@@ -42,3 +44,40 @@ def test_a_late_word_about_an_earlier_command_is_ignored(cell: Cell) -> None:
     cell.hear_gripper(False)
     cell.hear_result(result("close", "true", "9.0"))
     assert (cell.stalled, cell.effort) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"elsewhere_command": "close"},
+        result("close", "elsewhere"),
+        result("elsewhere", "true"),
+        result("close", "3"),
+        result("close", "true", '"much"'),
+        result("close", "true", "[1]"),
+    ],
+)
+def test_a_broken_word_is_refused_and_not_taken(cell: Cell, values: dict[str, str]) -> None:
+    cell.hear_gripper(True)
+    with pytest.raises(BagError, match="no result of a command"):
+        cell.hear_result(values)
+    assert (cell.stalled, cell.effort) == (None, None)
+
+
+@pytest.mark.parametrize(("silent", "told"), [("pose", "no tool pose"), ("fingers", "no gripper position")])
+def test_an_arm_or_fingers_of_which_nobody_tells_any_more_are_an_obstacle(
+    cell: Cell, silent: str, told: str
+) -> None:
+    pose = pointing_down([0.5, 0.0, 0.2], 0.0)
+    for now in (10.0, 10.01):
+        cell.state.add_pose(now, pose)
+        cell.state.add_joints(now, ["finger_joint1"], [0.02])
+    cell.now = 10.01 + STALE
+    assert cell.obstacle == ""
+    cell.now += 0.1
+    if silent == "fingers":
+        cell.state.add_pose(cell.now, pose)
+    else:
+        cell.state.add_joints(cell.now, ["finger_joint1"], [0.02])
+    assert cell.obstacle == f"{told} for {STALE + 0.1:.1f} s"

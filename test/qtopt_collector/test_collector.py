@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,12 +7,14 @@ import pytest
 
 from qtopt_collector.bags import layout
 from qtopt_collector.bags.check import check_bag
+from qtopt_collector.bags.messages import decode_image
 from qtopt_collector.bags.reader import open_bag, read_episode
 from qtopt_collector.collector import CollectorConfig
 from qtopt_collector.switching import PolicyPlan
 from qtopt_policy import topics
 from qtopt_policy.drivers import DriverConfig
 from qtopt_policy.errors import BagError
+from qtopt_policy.geometry import Pose
 from support.collector_cell import CollectorCell
 
 
@@ -380,7 +383,66 @@ def test_a_lost_step_record_aborts_the_episode(tmp_path: Path) -> None:
     cell.recorder.record_message = lossy  # type: ignore[method-assign]
     cell.run()
     assert cell.outcomes[0]["end_reason"] == "error"
-    assert cell.outcomes[0]["reason"] == "3 steps were made, 2 recorded"
+    assert cell.outcomes[0]["reason"] == "3 steps were made, 1 recorded"
+    assert len(read_episode(tmp_path / "episode_000001").steps) == 1
+
+
+def test_an_image_that_was_broken_on_the_way_aborts_the_episode_and_its_bag_is_whole(tmp_path: Path) -> None:
+    cell = CollectorCell(tmp_path, episodes=1)
+    record = cell.recorder.record_message
+    images: list[object] = []
+
+    def breaking(topic: str, time: int, message: object) -> None:
+        if topic == topics.OBSERVATION:
+            images.append(message)
+            if len(images) == 2:
+                message = replace(message, data=np.zeros(7, dtype=np.uint8))  # type: ignore[type-var]
+        record(topic, time, message)
+
+    cell.recorder.record_message = breaking  # type: ignore[method-assign]
+    cell.run()
+    assert cell.outcomes[0]["end_reason"] == "error"
+    assert cell.outcomes[0]["reason"].startswith("3 steps were made, 1 recorded: policy/observation: ")
+    assert len(read_episode(tmp_path / "episode_000001").steps) == 1
+
+
+def test_an_arm_that_does_not_lift_leaves_no_verdict(tmp_path: Path) -> None:
+    cell = CollectorCell(tmp_path, episodes=1)
+    held: list[Pose] = []
+
+    def hold_down(cell: CollectorCell) -> None:
+        if "lifting" in cell.collector.phase:
+            held.append(cell.pose)
+            cell.pose = held[0]
+
+    cell.at_tick = hold_down
+    cell.run()
+    assert (cell.outcomes[0]["end_reason"], cell.outcomes[0]["success"]) == ("error", "null")
+    assert "did not lift" in cell.outcomes[0]["reason"]
+
+
+def test_a_camera_that_changes_between_the_two_looks_has_no_opinion(tmp_path: Path) -> None:
+    cell = CollectorCell(tmp_path, episodes=1)
+
+    def shrink(cell: CollectorCell) -> None:
+        if "dropping" in cell.collector.phase and not cell.closed:  # after the first look
+            cell.image_height = 40
+
+    cell.at_tick = shrink
+    cell.run()
+    assert cell.collector.failure == ""
+    assert (cell.outcomes[0]["success"], cell.outcomes[0]["drop_changed"]) == ("true", "null")
+    images = open_bag(tmp_path / "episode_000001").decode(topics.DROP_IMAGE)
+    assert len({decode_image(message).shape for message in images}) == 2
+
+
+def test_a_number_of_steps_that_is_none_aborts_the_episode(tmp_path: Path) -> None:
+    cell = CollectorCell(tmp_path, episodes=1)
+    hear = cell.collector.cell.hear_episode
+    cell.collector.cell.hear_episode = lambda values: hear({**values, "steps": "many"})  # type: ignore[method-assign]
+    cell.run()
+    assert cell.outcomes[0]["end_reason"] == "error"
+    assert "no number of steps: 'many'" in cell.outcomes[0]["reason"]
 
 
 def test_the_plan_learns_from_the_outcomes(tmp_path: Path) -> None:

@@ -35,7 +35,13 @@ def test_an_open_gripper_never_succeeds(closed: float, lifted: float) -> None:
     assert (verdict.success, verdict.reason) == (False, "gripper open")
 
 
-@given(st.floats(0.0, 0.08), st.floats(0.0, 0.08), st.floats(0.0, 0.08))
+@pytest.mark.parametrize("lifted", [0.08, 0.0795])
+def test_fingers_that_never_closed_hold_nothing_whatever_was_commanded(lifted: float) -> None:
+    verdict = judge(GRIPPER, True, GripperSample(0.08), GripperSample(lifted))
+    assert (verdict.success, verdict.reason) == (False, "fingers did not close")
+
+
+@given(st.floats(0.0, 0.08), st.floats(0.0, 0.078), st.floats(0.0, 0.078))
 def test_a_wider_aperture_after_the_lift_never_turns_success_into_failure(
     closed: float, first: float, second: float
 ) -> None:

@@ -40,6 +40,7 @@ class CollectorCell:
         refuse: kinds of requests that are refused.
         ignore: kinds of requests that are never answered.
         requests: all that came, as (kind, values).
+        image_height: of the camera's pictures [px].
         at_tick: called before each tick, e.g. to break something.
     """
 
@@ -70,6 +71,7 @@ class CollectorCell:
         self.owner = "none"
         self.closed, self.held = False, False
         self.camera_works = True
+        self.image_height = 48
         self._prepared: dict[str, object] = {}
         self._running = 0.0
 
@@ -120,7 +122,7 @@ class CollectorCell:
         image = np.full((48, 64, 3), 100, dtype=np.uint8)
         place = (20, 20) if self.held else (10, 40)
         image[place[0] : place[0] + 8, place[1] : place[1] + 8] = (200, 40, 40)
-        return image
+        return image[: self.image_height]
 
     def _answer(self, request: Request) -> None:
         self.requests.append((request.kind, dict(request.values)))
