@@ -19,11 +19,11 @@ def table(pytestconfig: pytest.Config) -> Table:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the faults to `make faults`: they measure real times, which a busy machine does not keep."""
+    """Leave most faults to `make faults`: they measure real times, which a busy machine does not keep."""
     if any(config.getoption(name) for name in ("--faults", "--fault-sweep", "--fault-table")):
         return
     for item in items:
-        if Path(__file__).parent in item.path.parents:
+        if Path(__file__).parent in item.path.parents and not item.path.name.startswith("test_smoke"):
             item.add_marker(pytest.mark.skip(reason="fault injection runs by `make faults`"))
 
 

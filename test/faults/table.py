@@ -13,14 +13,14 @@ class Row:
         outcome: what came of it.
         told: time until arm/state or /diagnostics told something [s], and what; None: nothing.
         rest: time until the arm was at rest [s]; None: it went on.
-        speed: highest of the tool [m/s].
+        speed: highest of the tool [m/s]; None: not looked at.
     """
 
     fault: str
     outcome: str
     told: tuple[float, str] | None
     rest: float | None
-    speed: float
+    speed: float | None
 
 
 @dataclass
@@ -50,4 +50,5 @@ def _line(row: Row) -> str:
     told = f"{1000 * row.told[0]:.0f} | " if row.told else "- | "
     rest = "-" if row.rest is None else f"{1000 * row.rest:.0f}"
     word = row.told[1] if row.told else ""
-    return f"| {row.fault} | {told}{rest} | {row.speed:.2f} | {row.outcome} | {word} |"
+    speed = "-" if row.speed is None else f"{row.speed:.2f}"
+    return f"| {row.fault} | {told}{rest} | {speed} | {row.outcome} | {word} |"

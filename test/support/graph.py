@@ -29,6 +29,18 @@ def isolate(logs: Path) -> dict[str, str]:
     return settings
 
 
+@contextmanager
+def isolated(logs: Path) -> Iterator[None]:
+    """Isolate, and give the environment back at the end."""
+    before = dict(os.environ)
+    isolate(logs)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
 class Graph:
     """Spins nodes until something has happened; `busy` takes the executor that is quick per message."""
 
