@@ -1,7 +1,8 @@
 """What moveit_node knows while it moves: target, joints, holds; shared by its two threads (no ROS)."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import RLock
 
@@ -76,6 +77,8 @@ class MoveInputs:
         self._target: Pose | None = None
         self._q: Array | None = None
         self._speed = 0.0
+        self._heard = 0
+        self._deaf = False
         self._holds = 0
         self._why = "no target yet"
         self.fired: Counter[str] = Counter()
@@ -92,6 +95,27 @@ class MoveInputs:
             self._q = q
             self._speed = float(np.abs(dq).max()) if np.isfinite(dq).all() else 0.0
             self._joints.feed(self._steady())
+            self._heard += 1
+
+    def heard(self) -> int:
+        """Return how many joint states have come in."""
+        with self._lock:
+            return self._heard
+
+    @contextmanager
+    def deaf(self) -> Iterator[None]:
+        """Within it nothing can come in, so targets are taken though the last joint state is old.
+
+        While MoveIt plans it keeps Python's lock. Afterwards targets and joint states that have waited come
+        in in any order. Whoever leaves this must have let them in, then ask `stop_reason`.
+        """
+        with self._lock:
+            self._deaf = True
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._deaf = False
 
     def target(self, pose: Pose, stamp: int, now: int) -> None:
         """Take a target (base frame) stamped `stamp` [ns]; one out of its time is noted and dropped."""
@@ -101,7 +125,7 @@ class MoveInputs:
                 self.note("stale", f"target {age:.3f} s old")
             elif -age > self._config.max_wish_lead:
                 self.note("future", f"target {-age:.3f} s ahead")
-            elif not self._joints.alive(steady):
+            elif not (self._deaf or self._joints.alive(steady)):
                 self.note("no_joint_state", f"last joint state {self._joints.age(steady):.3f} s ago")
             else:
                 self._target = pose

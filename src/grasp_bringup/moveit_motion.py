@@ -7,6 +7,7 @@ must stop. Targets are level-triggered: the latest one wins between moves.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import ceil
 from threading import Event, Thread
 from typing import Protocol
 
@@ -150,10 +151,27 @@ class MoveLoop:
         self.state = "waiting for a robot state"
         self._wait_for_state(holds)
         self.state = "planning"
-        planned = self._arm.plan(goal)
-        self._go_on(holds)  # planning took its time: the target may be old by now
+        with self._inputs.deaf():
+            planned = self._arm.plan(goal)
+            self._listen(holds)
+        self._go_on(holds)  # planning took its time: a stop may have come, the target may be old by now
         self.state = "moving"
         self._execute(planned, holds)
+
+    def _listen(self, holds: int) -> None:
+        """Let in what has waited while MoveIt kept Python's lock: a stop, targets, joint states.
+
+        The thread that takes them in needs a while for it, and the machine may keep it waiting: a joint state
+        shows that it runs again. MoveError if none comes in.
+        """
+        heard, timeout = self._inputs.heard(), self._config.joint_timeout
+        self._closed.wait(POLL)
+        for _ in range(ceil(timeout / IDLE)):
+            if self._inputs.heard() != heard or self._closed.is_set():
+                return
+            self._closed.wait(IDLE)
+        self._go_on(holds)
+        raise MoveError("stale_state", f"no joint state within {timeout} s after planning")
 
     def _go_on(self, holds: int) -> None:
         """Raise MoveError if the arm must stand still."""

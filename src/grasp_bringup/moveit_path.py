@@ -67,18 +67,14 @@ def flaw(times: Array, path: Array) -> str:
         path: joint positions [rad], shape (T, n).
     """
     if not np.isfinite(times).all():
-        return f"time of point {_first(~np.isfinite(times))} is not finite"
+        return f"time of point {int(np.argmin(np.isfinite(times)))} is not finite"
     if not np.isfinite(path).all():
-        return f"joint positions of point {_first(~np.isfinite(path).all(axis=1))} are not finite"
-    standing = np.diff(times) <= 0.0
-    if standing.any():
-        index = _first(standing)
+        return f"joint positions of point {int(np.argmin(np.isfinite(path).all(axis=1)))} are not finite"
+    standing = np.flatnonzero(np.diff(times) <= 0.0)
+    if len(standing):
+        index = int(standing[0])
         return f"times do not rise: point {index} at {times[index]} s, the next one at {times[index + 1]} s"
     return ""
-
-
-def _first(marks: NDArray[np.bool_]) -> int:
-    return int(np.argmax(marks))
 
 
 def excess(times: Array, path: Array, kinematics: Kinematics, limits: Limits) -> float:

@@ -21,7 +21,7 @@ from qtopt_policy.geometry import Pose
 from qtopt_policy.robot import load_robot
 from qtopt_policy.share import resolve
 from qtopt_policy.urdf import expand
-from support.fake_driver import FakeDriver
+from support.fake_driver import PERIOD, FakeDriver
 from support.graph import ros_graph
 
 pytestmark = pytest.mark.graph
@@ -50,7 +50,8 @@ class Rig:
 
     def move(self, driver: FakeDriver, planner: str, x: float, fault: str = "") -> tuple[set[str], float]:
         """Make one move by `x` [m]; return what fired and how far the tool is from the target then [m]."""
-        config = MoveConfig(planner=planner, joint_timeout=30.0, wish_timeout=30.0, max_wish_age=30.0)
+        late = {"joint_timeout": 30.0, "wish_timeout": 30.0, "max_wish_age": 30.0, "state_timeout": 1.0}
+        config = MoveConfig(planner=planner, **late)
         inputs = MoveInputs(config, lambda: driver.get_clock().now().nanoseconds * 1e-9)
 
         def clock() -> int:
@@ -58,6 +59,7 @@ class Rig:
 
         loop = MoveLoop(self.arm(planner), inputs, self.kinematics, self.robot.limits, config, clock)
         inputs.joint_state(driver.q, np.zeros(7))
+        timer = driver.create_timer(PERIOD, lambda: inputs.joint_state(driver.q, np.zeros(7)))
         start = self.kinematics.forward(driver.q)
         target = Pose(start.position + np.array([x, 0.0, 0.0]), start.quaternion)
         inputs.target(target, clock(), clock())
@@ -67,6 +69,7 @@ class Rig:
             assert loop.step()
         finally:
             self.faults.clear()
+            driver.destroy_timer(timer)
         return set(inputs.findings()[0]), self.kinematics.forward(driver.q).distance(target)
 
 
