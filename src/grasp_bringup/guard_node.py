@@ -3,6 +3,7 @@
 import sys
 from functools import partial
 
+import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped
 from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
@@ -16,7 +17,7 @@ from grasp_bringup.guard import Guard
 from grasp_bringup.guard_types import GuardConfig, GuardState
 from grasp_bringup.kinematics import kinematics_of
 from grasp_bringup.motion_node import JOINT_QOS, MotionNode
-from grasp_bringup.wish import Wish
+from grasp_bringup.wish import Finding, Wish
 from qtopt_policy import topics
 from qtopt_policy.base_node import (
     ERROR,
@@ -32,7 +33,7 @@ from qtopt_policy.base_node import (
     status,
     time_message,
 )
-from qtopt_policy.geometry import Pose
+from qtopt_policy.geometry import Array, Pose
 from qtopt_policy.markers import draw_axes, draw_box, nothing
 from qtopt_policy.markers_node import MarkerPublisher
 from qtopt_policy.topics import Owner
@@ -70,6 +71,7 @@ class GuardNode(MotionNode):
         efforts = robot.driver.max_joint_effort
         self._guard = Guard(kinematics_of(robot), robot.limits, robot.base_frame, config, efforts)
         self._state: GuardState | None = None
+        self._dry: Array | None = None
         self._target = self.create_publisher(PoseStamped, topics.TARGET_POSE, LATEST_QOS)
         self._gripper = self.create_publisher(Bool, topics.GRIPPER_CLOSE, LATEST_QOS)
         self._tool_pose = self.create_publisher(PoseStamped, topics.TOOL_POSE, RECORD_QOS)
@@ -128,9 +130,17 @@ class GuardNode(MotionNode):
             self._target.publish(pose_message(verdict.target, self._base_frame, message.header.stamp))
             self._draw(verdict.target)
         elif verdict.refusal is not None and verdict.refusal.name != "not_owner":
-            name, detail = verdict.refusal.name, verdict.refusal.detail
-            self.warn(name, f"wish of {owner} refused: {name}: {detail}")
+            self._tell(wish, verdict.refusal)
         self._publish_state()
+
+    def _tell(self, wish: Wish, refusal: Finding) -> None:
+        """Log a refusal; in a dry run every wish once, because nothing else is seen of it."""
+        text = f"wish of {wish.source} refused: {refusal.name}: {refusal.detail}"
+        if refusal.name != "not_armed":
+            self.warn(refusal.name, text)
+        elif self._dry is None or not np.array_equal(wish.values, self._dry):
+            self._dry = wish.values
+            self.get_logger().info(text)
 
     def _on_gripper(self, owner: Owner, message: Bool) -> None:
         if self.active and self._guard.gripper_wish(owner, self.steady_now()):
