@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
-"""Write docs/reference.md: topics out of topics.py, parameters out of the nodes as they declare them.
+"""Write docs/reference.md: topics, launch arguments, and parameters as the nodes declare them.
 
 usage: tools/make_reference.py [--check]
 
 With --check nothing is written; the exit status is 1 if the file is not what would be written. The nodes are
-built, not started: they declare their parameters before they look at anything.
+built, not started: they declare their parameters before they look at anything. Where MoveIt is not installed,
+the tests' double stands for its messages.
 """
 
 import dataclasses
-import importlib
+import importlib.util
 import inspect
 import re
 import sys
@@ -18,9 +19,11 @@ from typing import Any
 import rclpy
 from rclpy.parameter import Parameter
 
+from grasp_bringup.system import CELL_OPTIONS, SystemOptions
 from qtopt_policy import topics
 
 ROOT = Path(__file__).resolve().parents[1]
+DOUBLE = ROOT / "test" / "support" / "moveit_double"
 TARGET = ROOT / "docs" / "reference.md"
 NODES = {
     "policy_node": "qtopt_policy.policy_node:PolicyNode",
@@ -28,12 +31,14 @@ NODES = {
     "guard_node": "grasp_bringup.guard_node:GuardNode",
     "dead_man_node": "grasp_bringup.dead_man_node:DeadManNode",
     "servo_node": "grasp_bringup.servo_node:ServoNode",
+    "moveit_node": "grasp_bringup.moveit_topics_node:MoveItTopicsNode",
+    "moveit_servo_node": "grasp_bringup.moveit_servo_node:MoveItServoNode",
     "gripper_node": "grasp_bringup.gripper_node:GripperNode",
     "sim_node": "grasp_bringup.sim.sim_node:SimNode",
     "sim_node in Gazebo (executable gazebo_node)": "grasp_bringup.gazebo.reset_node:GazeboNode",
 }
 OURS = ("qtopt_policy", "qtopt_collector", "grasp_bringup")
-HEAD = """# Topics and parameters
+HEAD = """# Topics, launch arguments and parameters
 
 Written by `tools/make_reference.py` out of the code; a test keeps it current. Names are relative: a namespace
 goes in front of them. Parameters that rclpy itself declares are left out.
@@ -46,7 +51,7 @@ CONSTANT = re.compile(r'^[A-Z_]+ = "([^"]+)"\s+# (.+)$')
 
 def main(arguments: list[str]) -> int:
     """Write the reference, or compare it; return the exit status."""
-    text = "\n".join([HEAD, *topic_section(), *node_sections()]) + "\n"
+    text = "\n".join([HEAD, *topic_section(), *launch_section(), *node_sections()]) + "\n"
     if arguments == ["--check"]:
         if not TARGET.is_file() or TARGET.read_text() != text:
             sys.stderr.write("docs/reference.md is not current: run tools/make_reference.py\n")
@@ -73,8 +78,35 @@ def topic_section() -> list[str]:
     return lines
 
 
+def launch_section() -> list[str]:
+    """Return the table of the launch files' arguments, which are the fields of SystemOptions."""
+    lines = [
+        "",
+        "## Launch arguments",
+        "",
+        "Of `grasp.launch.py`; `gazebo.launch.py` takes all but `system`, `sim.launch.py` those with a star.",
+        "",
+        "| argument | default | choices | meaning |",
+        "| --- | --- | --- | --- |",
+    ]
+    for entry in dataclasses.fields(SystemOptions):
+        mark = "*" if entry.name in CELL_OPTIONS else ""
+        default = "-" if entry.default in ("", None) else f"`{launch_text(entry.default)}`"
+        choices = ", ".join(f"`{choice}`" for choice in entry.metadata["choices"])
+        meaning = escaped(entry.metadata["description"])
+        lines.append(f"| `{entry.name}`{mark} | {default} | {choices} | {meaning} |")
+    return lines
+
+
+def launch_text(value: object) -> str:
+    """Return a default as the command line of `ros2 launch` has it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def node_sections() -> list[str]:
     """Return a table of parameters for each node."""
+    if importlib.util.find_spec("moveit_msgs") is None:
+        sys.path.append(str(DOUBLE))
     rclpy.init(args=["--ros-args", "--disable-stdout-logs", "-p", "autostart:=false"])
     lines: list[str] = []
     for name, place in NODES.items():
