@@ -94,6 +94,25 @@ class BinConfig:
 
 
 @dataclass(frozen=True)
+class TableConfig:
+    """The table that the bin stands on, as MoveIt's collision scene has it.
+
+    Attributes:
+        centre: of its surface, in the base frame [m].
+        size: edges x and y, and thickness z below the surface [m].
+    """
+
+    centre: Vector3
+    size: Vector3
+
+    def __post_init__(self) -> None:
+        if not min(self.size) > 0.0:
+            raise ConfigError(f"size {list(self.size)}: every edge must be above 0")
+        if not np.isfinite([*self.centre, *self.size]).all():
+            raise ConfigError(f"centre {list(self.centre)}, size {list(self.size)}: must be finite")
+
+
+@dataclass(frozen=True)
 class RobotConfig:
     """Everything the nodes must know about one robot.
 
@@ -114,6 +133,7 @@ class RobotConfig:
         gripper_command: how the gripper is driven: `topic` (driver.gripper_message), or by the action
             control_msgs/action/GripperCommand or control_msgs/action/ParallelGripperCommand.
         driver: names that the robot's drivers use, and what they allow.
+        table: the table in the collision scene; None takes one of 1.2 m by 1.2 m below the bin's floor.
     """
 
     name: str
@@ -134,6 +154,7 @@ class RobotConfig:
     xacro_args: dict[str, str] = field(default_factory=dict)
     start: Pose7 | None = None
     driver: DriverConfig = field(default_factory=DriverConfig)
+    table: TableConfig | None = None
 
     def __post_init__(self) -> None:
         if len(self.home) != len(self.arm_joints):
