@@ -194,6 +194,12 @@ def test_an_unknown_system_is_refused_with_the_valid_choices() -> None:
         SystemOptions(system="hall")
 
 
+def test_sim_launch_simulates_and_refuses_the_file_of_a_robot() -> None:
+    assert "sim_node" in [spec.name for spec in execute(SIM, {}).nodes]
+    with pytest.raises(ConfigError, match=r"system sim with robot config/robots/fr3\.yaml"):
+        execute(SIM, {"robot": "config/robots/fr3.yaml"})
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [("episodes", "many"), ("rtf", "-1"), ("seed", "1.5"), ("headless", "2")],
