@@ -25,7 +25,7 @@ HOMES = {
     r"mujoco": r"grasp_bringup/(kinematics\.py|sim/.*)",
     r"launch|launch_ros": r"grasp_bringup/launching\.py",
     r"moveit": r"grasp_bringup/moveit_node\.py",
-    r"moveit_configs_utils": r"grasp_bringup/moveit_config\.py",
+    r"moveit_configs_utils": r"grasp_bringup/moveit_package\.py",
 }
 
 # Distribution on the package index, where its name differs from the module's.

@@ -1,4 +1,4 @@
-"""The parts of moveit_configs_utils that launching.py uses (moveit2 8fcb5d23)."""
+"""The parts of moveit_configs_utils that moveit_package.py uses (moveit2 8fcb5d23)."""
 
 from typing import Any
 

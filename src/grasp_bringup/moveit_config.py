@@ -7,18 +7,17 @@ from typing import Any
 
 import yaml
 
+from grasp_bringup.moveit_files import PIPELINES, Parameters, load_yaml, moveit_file
+from grasp_bringup.moveit_group import check_group, check_servo_group
+from grasp_bringup.moveit_package import package_parameters
 from grasp_bringup.urdf_tree import UrdfTree
-from qtopt_policy.errors import ConfigError, MissingDependencyError
+from qtopt_policy.errors import ConfigError
 from qtopt_policy.robot import RobotConfig
-from qtopt_policy.share import package_share, resolve, share_directory
 from qtopt_policy.urdf import expand
 
-Parameters = dict[str, Any]
-
-FOLDER = "config/moveit"
 DESCRIPTION = "robot_description"  # begins the names of all that describes the robot
+SEMANTIC = "robot_description_semantic"
 LINE_REQUEST = "pilz_lin"  # namespace of the plan request for straight lines in moveit_py.yaml
-PIPELINES = ("ompl", "pilz_industrial_motion_planner")
 PLANNING = "robot_description_planning"
 SCENE_MONITOR = {
     "publish_planning_scene": True,
@@ -30,38 +29,27 @@ SCENE_MONITOR = {
 }
 
 
-def moveit_file(name: str) -> Path:
-    """Return the path of a file in config/moveit."""
-    return share_directory() / FOLDER / name
-
-
-def load_yaml(path: Path) -> Parameters:
-    """Read a YAML mapping; ConfigError if the file is missing or is something else."""
-    try:
-        data = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path}: expected a mapping, found {type(data).__name__}")
-    return data
-
-
 def moveit_parameters(robot: RobotConfig) -> Parameters:
     """Return MoveIt's parameters for a robot: its MoveIt package's, or config/moveit of this package.
 
     Raises:
         MissingDependencyError: the package, or moveit_configs_utils, is not installed.
-        ConfigError: as `limited`.
+        ConfigError: as `package_parameters`, `check_group` and `limited`.
     """
     found = package_parameters(robot) if robot.driver.moveit_package else own_parameters(robot)
+    check_group(robot, found[DESCRIPTION], found[SEMANTIC])
     return limited(found, robot)
 
 
 def own_parameters(robot: RobotConfig) -> Parameters:
-    """Return what MoveItConfigsBuilder would make of config/moveit, for an arm without a MoveIt package."""
+    """Return what MoveItConfigsBuilder would make of config/moveit, for an arm without a MoveIt package.
+
+    Not by the builder itself: that needs a package in ament's index, launch and moveit_configs_utils, where
+    this must run without. A test compares the two.
+    """
     return {
-        "robot_description": expand(robot.urdf, robot.xacro_args),
-        "robot_description_semantic": expand(robot.srdf, {}),
+        DESCRIPTION: expand(robot.urdf, robot.xacro_args),
+        SEMANTIC: expand(robot.srdf, robot.xacro_args),
         "robot_description_kinematics": load_yaml(moveit_file("kinematics.yaml")),
         PLANNING: {
             **load_yaml(moveit_file("joint_limits.yaml")),
@@ -73,33 +61,6 @@ def own_parameters(robot: RobotConfig) -> Parameters:
         **load_yaml(moveit_file("moveit_py.yaml")),
         **{name: load_yaml(moveit_file(f"{name}_planning.yaml")) for name in PIPELINES},
     }
-
-
-def package_parameters(robot: RobotConfig) -> Parameters:
-    """Return the parameters of the robot's MoveIt package, with this package's requests (moveit_py.yaml).
-
-    A package without pilz_cartesian_limits.yaml gets this package's: `limited` lowers them anyway.
-
-    Raises:
-        MissingDependencyError: the package, or moveit_configs_utils, is not installed.
-    """
-    try:
-        from moveit_configs_utils import MoveItConfigsBuilder
-    except ImportError as error:
-        raise MissingDependencyError(
-            "moveit_configs_utils is not installed: apt install ros-$ROS_DISTRO-moveit-configs-utils"
-        ) from error
-    package, limits = robot.driver.moveit_package, "config/pilz_cartesian_limits.yaml"
-    builder = (
-        MoveItConfigsBuilder(robot.name, package_name=package)
-        .robot_description(file_path=str(resolve(robot.urdf)), mappings=robot.xacro_args)
-        .robot_description_semantic(file_path=str(resolve(robot.srdf)), mappings=robot.xacro_args)
-        .planning_pipelines(pipelines=list(PIPELINES))
-        .moveit_cpp(file_path=str(moveit_file("moveit_py.yaml")))
-    )
-    if not (package_share(package) / limits).is_file():
-        builder = builder.pilz_cartesian_limits(file_path=str(moveit_file("pilz_cartesian_limits.yaml")))
-    return builder.to_moveit_configs().to_dict()
 
 
 def limited(parameters: Mapping[str, Any], robot: RobotConfig) -> Parameters:
@@ -134,7 +95,8 @@ def _limit_joint(limits: Parameters, joint: str, robot: RobotConfig, velocity: f
     if given is None and most is None:
         raise ConfigError(
             f"MoveIt parameters: {PLANNING}.joint_limits.{joint} has no max_acceleration, which Pilz needs: "
-            "set it in the MoveIt package's joint_limits.yaml, or driver.max_joint_acceleration of the robot"
+            "set it in the MoveIt package's joint limits (joint_limits.yaml, or what "
+            "driver.moveit_files.joint_limits names), or driver.max_joint_acceleration of the robot"
         )
     entry["has_acceleration_limits"] = True
     entry["max_acceleration"] = min(float(value) for value in (given, most) if value is not None)
@@ -143,7 +105,8 @@ def _limit_joint(limits: Parameters, joint: str, robot: RobotConfig, velocity: f
 def servo_parameters(robot: RobotConfig) -> Parameters:
     """Return the parameters of MoveIt Servo's node, flat: servo.yaml with the robot's names and speeds.
 
-    Errors as `moveit_parameters`.
+    Raises:
+        MissingDependencyError, ConfigError: as `moveit_parameters`; ConfigError also as `check_servo_group`.
     """
     servo = load_yaml(moveit_file("servo.yaml"))
     servo["move_group_name"] = robot.driver.planning_group
@@ -151,6 +114,7 @@ def servo_parameters(robot: RobotConfig) -> Parameters:
     servo["scale"]["linear"] = robot.limits.max_tool_speed
     servo["scale"]["rotational"] = robot.limits.max_tool_yaw_speed
     model = {name: value for name, value in moveit_parameters(robot).items() if name.startswith(DESCRIPTION)}
+    check_servo_group(robot, model[DESCRIPTION], model[SEMANTIC])
     smoothing = {"update_period": servo["publish_period"], "planning_group_name": servo["move_group_name"]}
     return flat({"moveit_servo": servo, **smoothing, **model})
 

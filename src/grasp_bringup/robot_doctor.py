@@ -17,6 +17,7 @@ from grasp_bringup.camera_checks import check_camera, check_envelope, extrinsics
 from grasp_bringup.environment import ros_environment
 from grasp_bringup.finding import STYLES, Finding
 from grasp_bringup.kinematics import Kinematics, kinematics_of
+from grasp_bringup.moveit_checks import check_moveit
 from grasp_bringup.observed import Observed
 from grasp_bringup.reach import ReachMap, draw_reach, workspace_reach
 from grasp_bringup.robot_checks import (
@@ -102,6 +103,7 @@ def _findings(
     else:
         yield from check_tool(robot, observed, kinematics)
         yield from check_reach(*look(kinematics))
+        yield from check_moveit(robot)
     yield from check_camera(robot, camera, observed)
     pose, finding = extrinsics(robot, camera)
     yield finding

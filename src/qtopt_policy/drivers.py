@@ -37,13 +37,12 @@ class MoveItFiles:
     """Files of a MoveIt package, where they are not called as MoveIt's Setup Assistant calls them.
 
     Each is absolute, relative to this package's share folder, or package://<package>/<path>. None takes the
-    file that is named below, or in two cases after the robot, out of the MoveIt package's config/.
+    file of the name below from the MoveIt package's config/.
 
     Attributes:
-        kinematics: solvers of the groups; kinematics.yaml.
-        joint_limits: joint_limits.yaml, <robot>_joint_limits.yaml.
-        controllers: moveit_controllers.yaml, <robot>_controllers.yaml; or a bare list of controllers, as
-            Franka's packages have it.
+        kinematics: solvers of the planning groups; kinematics.yaml.
+        joint_limits: joint_limits.yaml.
+        controllers: moveit_controllers.yaml; or a bare list of controllers, as Franka's packages have it.
         pilz_cartesian_limits: pilz_cartesian_limits.yaml.
     """
 

@@ -1,7 +1,5 @@
 """config/moveit against the keys that MoveIt documents, and what becomes of it for a robot."""
 
-import sys
-import types
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,21 +8,17 @@ import pytest
 import yaml
 
 from grasp_bringup.moveit_config import (
-    FOLDER,
     LINE_REQUEST,
-    PIPELINES,
     flat,
     limited,
-    load_yaml,
-    moveit_file,
     moveit_parameters,
     own_parameters,
-    package_parameters,
     servo_parameters,
     write_parameters,
 )
+from grasp_bringup.moveit_files import FOLDER, PIPELINES, load_yaml, moveit_file
 from grasp_bringup.urdf_tree import UrdfTree
-from qtopt_policy.errors import ConfigError, MissingDependencyError
+from qtopt_policy.errors import ConfigError
 from qtopt_policy.robot import RobotConfig, load_robot
 from qtopt_policy.share import resolve
 from qtopt_policy.urdf import expand
@@ -59,6 +53,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
             }
         }
     },
+    "no_joint_limits.yaml": {"joint_limits": {}},
     "pilz_cartesian_limits.yaml": {
         "cartesian_limits": {
             "max_trans_vel": float,
@@ -257,75 +252,6 @@ def test_a_file_that_is_no_mapping_is_refused_by_name(tmp_path: Path, text: str 
         path.write_text(text)
     with pytest.raises(ConfigError, match=r"x\.yaml"):
         load_yaml(path)
-
-
-class Builder:
-    """MoveItConfigsBuilder's calls as moveit_configs_utils has them; keeps what it was given."""
-
-    def __init__(self, robot_name: str, robot_description: str = "", package_name: str | None = None) -> None:
-        self.calls: dict[str, Any] = {"package": package_name}
-        Builder.last = self
-
-    def robot_description(self, file_path: str | None = None, mappings: Any = None) -> "Builder":
-        self.calls["urdf"] = (file_path, mappings)
-        return self
-
-    def robot_description_semantic(self, file_path: str | None = None, mappings: Any = None) -> "Builder":
-        self.calls["srdf"] = (file_path, mappings)
-        return self
-
-    def planning_pipelines(
-        self, default_planning_pipeline: Any = None, pipelines: Any = None, load_all: bool = True
-    ) -> "Builder":
-        self.calls["pipelines"] = pipelines
-        return self
-
-    def moveit_cpp(self, file_path: str | None = None) -> "Builder":
-        self.calls["moveit_cpp"] = file_path
-        return self
-
-    def pilz_cartesian_limits(self, file_path: str | None = None) -> "Builder":
-        self.calls["pilz"] = file_path
-        return self
-
-    def to_moveit_configs(self) -> "Builder":
-        return self
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"from": "builder"}
-
-    last: "Builder"
-
-
-@pytest.mark.parametrize("own_pilz", [True, False])
-def test_another_arms_parameters_come_from_its_moveit_package(
-    robot: RobotConfig, own_pilz: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    module = types.ModuleType("moveit_configs_utils")
-    module.MoveItConfigsBuilder = Builder  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "moveit_configs_utils", module)
-    monkeypatch.setattr("grasp_bringup.moveit_config.package_share", lambda name: tmp_path)
-    if own_pilz:
-        (tmp_path / "config").mkdir()
-        (tmp_path / "config" / "pilz_cartesian_limits.yaml").touch()
-    other = replace(robot, driver=replace(robot.driver, moveit_package="my_moveit_config"))
-    assert package_parameters(other) == {"from": "builder"}
-    calls = Builder.last.calls
-    assert calls["package"] == "my_moveit_config"
-    assert calls["urdf"] == (str(resolve(robot.urdf)), robot.xacro_args)
-    assert calls["srdf"] == (str(resolve(robot.srdf)), robot.xacro_args)
-    assert calls["pipelines"] == list(PIPELINES)
-    assert calls["moveit_cpp"] == str(moveit_file("moveit_py.yaml"))
-    assert ("pilz" in calls) is not own_pilz
-
-
-def test_a_moveit_package_without_the_builder_is_refused_by_name(
-    robot: RobotConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "moveit_configs_utils", None)
-    other = replace(robot, driver=replace(robot.driver, moveit_package="my_moveit_config"))
-    with pytest.raises(MissingDependencyError, match="moveit-configs-utils"):
-        moveit_parameters(other)
 
 
 def test_own_parameters_hold_the_expanded_robot(robot: RobotConfig) -> None:
