@@ -10,8 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from builtin_interfaces.msg import Duration
-from geometry_msgs.msg import Point, PoseStamped, Quaternion
-from geometry_msgs.msg import Pose as PoseMessage
+from geometry_msgs.msg import PoseStamped
 from rclpy.clock import ClockType
 from rclpy.time import Time
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
@@ -22,6 +21,7 @@ from grasp_bringup.moveit_inputs import MoveConfig
 from grasp_bringup.moveit_motion import MoveError, Planned
 from grasp_bringup.moveit_path import TOLERANCE, Array, excess, flaw, joint_jump, line
 from grasp_bringup.moveit_scene import Box, scene_boxes
+from grasp_bringup.moveit_scene_node import collision_object, pose_of
 from grasp_bringup.moveit_topics_node import MoveItTopicsNode
 from qtopt_policy.base_node import OK, WARN, spin
 from qtopt_policy.errors import MissingDependencyError
@@ -33,9 +33,7 @@ try:
     from moveit.core.robot_state import RobotState
     from moveit.core.robot_trajectory import RobotTrajectory
     from moveit.planning import MoveItPy, PlanRequestParameters
-    from moveit_msgs.msg import CollisionObject
     from moveit_msgs.msg import RobotTrajectory as RobotTrajectoryMessage
-    from shape_msgs.msg import SolidPrimitive
 except ImportError as error:
     raise MissingDependencyError(
         f"arm:=moveit needs MoveIt: {error}; apt install ros-$ROS_DISTRO-moveit ros-$ROS_DISTRO-moveit-py"
@@ -178,23 +176,6 @@ class MoveItArm:
         if found := flaw(times, path):
             raise MoveError("bad_plan", found)
         return times, path
-
-
-def pose_of(pose: Pose) -> PoseMessage:
-    """Build a geometry_msgs/Pose."""
-    x, y, z, qx, qy, qz, qw = pose.as_array().tolist()
-    return PoseMessage(position=Point(x=x, y=y, z=z), orientation=Quaternion(x=qx, y=qy, z=qz, w=qw))
-
-
-def collision_object(box: Box, frame: str) -> CollisionObject:
-    """Build the message that adds a box to the planning scene."""
-    message = CollisionObject(id=box.name, operation=CollisionObject.ADD)
-    message.header.frame_id = frame
-    message.pose = pose_of(Pose.identity())
-    message.primitives = [SolidPrimitive(type=SolidPrimitive.BOX, dimensions=list(box.size))]
-    x, y, z = box.centre
-    message.primitive_poses = [PoseMessage(position=Point(x=x, y=y, z=z))]
-    return message
 
 
 def path_message(path: Array, joints: tuple[str, ...]) -> RobotTrajectoryMessage:

@@ -4,10 +4,13 @@ Servo drops every pose until it is told that poses are what it gets, and says so
 its motion by the wall clock: in a simulation at any other speed the arm's would be wrong by that factor.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 SERVO = "servo_node"  # name of MoveIt Servo's node
+SCENE = "planning_scene"  # where it takes changes of its scene: monitored_planning_scene_topic of servo.yaml
+SCENE_MADE = f"{SERVO}/publish_planning_scene"  # where it says what it has made of them (moveit_servo)
 POSE = 2  # moveit_msgs/srv/ServoCommandType
 
 Level = Literal["ok", "warn", "error"]
@@ -59,7 +62,7 @@ class ServoMode:
         """Return whether to ask for POSE mode now: until it is granted, and again after a restart.
 
         Args:
-            ready: Servo's service is there.
+            ready: Servo's service is there, and Servo has the collision scene.
             steady: time [s].
         """
         if not ready:
@@ -85,3 +88,44 @@ class ServoMode:
             return None
         self._paused = stopped
         return stopped
+
+
+class ServoScene:
+    """Whether Servo has the collision scene, and when to send it.
+
+    Servo begins with an empty scene and keeps nothing over a restart, which cannot be told from outside. So
+    the scene is sent again and again: an object takes the place of its namesake. Servo repeats what it took.
+
+    Args:
+        names: of the objects.
+    """
+
+    PERIOD = 2.0  # between two sendings [s]
+    SILENCE = 7.0  # without Servo's word for so long an object counts as missing [s]
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._seen: dict[str, float | None] = dict.fromkeys(names)
+        self._sent: float | None = None
+
+    def must_send(self, ready: bool, steady: float) -> bool:
+        """Return whether to send the scene now.
+
+        Args:
+            ready: somebody listens.
+            steady: time [s].
+        """
+        if not ready or (self._sent is not None and steady - self._sent < self.PERIOD):
+            return False
+        self._sent = steady
+        return True
+
+    def made(self, names: Iterable[str], steady: float) -> None:
+        """Note which objects Servo says are in its scene."""
+        for name in set(names) & set(self._seen):
+            self._seen[name] = steady
+
+    def missing(self, steady: float) -> tuple[str, ...]:
+        """Return the objects that Servo has not named lately."""
+        return tuple(
+            name for name, seen in self._seen.items() if seen is None or steady - seen > self.SILENCE
+        )

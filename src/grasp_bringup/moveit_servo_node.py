@@ -1,4 +1,4 @@
-"""Watches over MoveIt Servo: POSE mode, pause at a stop, its status codes as diagnostics."""
+"""Watches over MoveIt Servo: collision scene, POSE mode, pause at a stop, status codes as diagnostics."""
 
 import sys
 from typing import Any
@@ -7,13 +7,16 @@ from diagnostic_msgs.msg import DiagnosticArray
 from std_srvs.srv import SetBool
 
 from grasp_bringup.motion_node import MotionNode
-from grasp_bringup.moveit_servo import POSE, SERVO, ServoMode, status_of
+from grasp_bringup.moveit_scene import scene_boxes
+from grasp_bringup.moveit_scene_node import scene_ids, scene_message
+from grasp_bringup.moveit_servo import POSE, SCENE, SCENE_MADE, SERVO, ServoMode, ServoScene, status_of
 from qtopt_policy import topics
 from qtopt_policy.base_node import ERROR, LATCHED_QOS, OK, RECORD_QOS, WARN, as_dict, spin
 from qtopt_policy.errors import ConfigError, MissingDependencyError
+from qtopt_policy.urdf import expand
 
 try:
-    from moveit_msgs.msg import ServoStatus
+    from moveit_msgs.msg import PlanningScene, ServoStatus
     from moveit_msgs.srv import ServoCommandType
 except ImportError as error:
     raise MissingDependencyError(
@@ -25,7 +28,9 @@ LEVELS = {"ok": OK, "warn": WARN, "error": ERROR}
 
 
 class MoveItServoNode(MotionNode):
-    """Connects ServoMode with MoveIt Servo's services and topics.
+    """Connects ServoMode and ServoScene with MoveIt Servo's services and topics.
+
+    Servo is asked for POSE mode, without which it does not move, when it has said that it has the scene.
 
     Parameters (ROS): `robot`, and
         rtf: speed of the simulation against wall time; anything but 1 is refused.
@@ -36,11 +41,20 @@ class MoveItServoNode(MotionNode):
         self.declare_parameter("rtf", 1.0)
 
     def setup(self) -> None:
-        """Connect to MoveIt Servo. Raises ConfigError for another real-time factor than 1."""
+        """Connect to MoveIt Servo.
+
+        Raises:
+            ConfigError: another real-time factor than 1, or as moveit_scene.scene_boxes.
+        """
         rtf = self.parameter("rtf", float)
         if rtf != 1.0:
             raise ConfigError(f"rtf {rtf}: must be 1: MoveIt Servo moves by the wall clock")
-        self._mode = ServoMode()
+        robot = self.robot()
+        boxes = scene_boxes(robot, expand(robot.urdf, robot.xacro_args))
+        self._message = scene_message(boxes, robot.base_frame)
+        self._mode, self._scene = ServoMode(), ServoScene(box.name for box in boxes)
+        self._sender = self.create_publisher(PlanningScene, SCENE, RECORD_QOS)
+        self.create_subscription(PlanningScene, SCENE_MADE, self._on_scene, RECORD_QOS)
         self._type = self.create_client(ServoCommandType, f"{SERVO}/switch_command_type")
         self._pause = self.create_client(SetBool, f"{SERVO}/pause_servo")
         self.create_subscription(ServoStatus, f"{SERVO}/status", self._on_status, RECORD_QOS)
@@ -49,11 +63,22 @@ class MoveItServoNode(MotionNode):
         self.report("mode", WARN, "waiting for MoveIt Servo")
 
     def _check(self) -> None:
-        if self._mode.must_ask(self._type.service_is_ready(), self.steady_now()):
+        steady, ready = self.steady_now(), self._type.service_is_ready()
+        if self._scene.must_send(ready and self._sender.get_subscription_count() > 0, steady):
+            self._sender.publish(self._message)
+        missing = self._scene.missing(steady)
+        names = ", ".join(missing)
+        self.report(
+            "scene", WARN if missing else OK, f"lacks {names}" if names else "complete", missing=names
+        )
+        if self._mode.must_ask(ready and not missing, steady):
             request = ServoCommandType.Request(command_type=POSE)
             self._type.call_async(request).add_done_callback(self._on_answer)
         text = "takes poses" if self._mode.poses else "takes no poses yet"
         self.report("mode", OK if self._mode.poses else WARN, text)
+
+    def _on_scene(self, message: PlanningScene) -> None:
+        self._scene.made(scene_ids(message), self.steady_now())
 
     def _on_answer(self, future: Any) -> None:
         self._mode.answered(bool(future.result().success))

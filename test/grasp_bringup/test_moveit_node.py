@@ -26,7 +26,7 @@ from support.graph import ros_graph
 
 pytestmark = pytest.mark.graph
 
-MODULES = ("moveit", "shape_msgs", "grasp_bringup.moveit_node", "grasp_bringup.moveit_servo_node")
+MODULES = ("moveit", "shape_msgs", "grasp_bringup.moveit_node", "grasp_bringup.moveit_scene_node")
 
 
 class Rig:

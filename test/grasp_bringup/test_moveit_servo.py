@@ -2,21 +2,25 @@ import importlib
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.parameter import Parameter
 
 from conformance.executors import DOUBLE
-from grasp_bringup.moveit_servo import POSE, STATUS, ServoMode, status_of
+from grasp_bringup.moveit_servo import POSE, SCENE, STATUS, ServoMode, ServoScene, status_of
 from qtopt_policy.base_node import ERROR, OK, WARN, status
 from qtopt_policy.errors import ConfigError
+from qtopt_policy.share import resolve
 from support.graph import ros_graph
 
 # What is imported with the double must not stay for other tests.
-MODULES = ("moveit", "shape_msgs", "grasp_bringup.moveit_node", "grasp_bringup.moveit_servo_node")
+MODULES = ("moveit", "shape_msgs", "grasp_bringup.moveit_scene_node", "grasp_bringup.moveit_servo_node")
+BOXES = 7  # of the sim robot's collision scene: table, bin's floor and four walls, a camera's stand
 
 
 @pytest.mark.parametrize("code", STATUS)
@@ -63,6 +67,29 @@ def test_a_stop_pauses_once_and_a_resume_goes_on() -> None:
     assert mode.pause(False) is False
 
 
+def test_the_scene_is_sent_again_and_again_while_somebody_listens() -> None:
+    scene = ServoScene(("table", "bin"))
+    assert not scene.must_send(False, 0.0)
+    assert scene.must_send(True, 0.1)
+    assert not scene.must_send(True, 2.0)
+    assert scene.must_send(True, 2.2)
+
+
+def test_an_object_is_missing_until_servo_names_it_and_when_it_no_longer_does() -> None:
+    scene = ServoScene(("table", "bin"))
+    scene.made(("bin", "something else"), 1.0)
+    assert scene.missing(1.0) == ("table",)
+    scene.made(("table",), 7.0)
+    assert scene.missing(7.5) == ()
+    assert scene.missing(8.5) == ("bin",)
+
+
+def test_the_scene_goes_where_servo_listens() -> None:
+    parameters = yaml.safe_load(resolve(Path("config/moveit/servo.yaml")).read_text())
+    assert parameters["monitored_planning_scene_topic"] == SCENE
+    assert parameters["is_primary_planning_scene_monitor"]
+
+
 class Client:
     """A service's client that keeps what it was asked and answers at once."""
 
@@ -78,6 +105,19 @@ class Client:
         return SimpleNamespace(add_done_callback=lambda done: done(answer))
 
 
+class Scenes:
+    """MoveIt Servo's scene monitor: listens, and keeps what it was sent."""
+
+    def __init__(self) -> None:
+        self.listeners, self.messages = 1, []  # type: tuple[int, list[Any]]
+
+    def get_subscription_count(self) -> int:
+        return self.listeners
+
+    def publish(self, message: Any) -> None:
+        self.messages.append(message)
+
+
 @pytest.fixture
 def node(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """moveit_servo_node with doubles of the types that are not on the package index."""
@@ -87,6 +127,13 @@ def node(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
     class Node(module.MoveItServoNode):  # type: ignore[misc]
         clients_made: dict[str, Client] = {}  # noqa: RUF012
+        scenes = Scenes()
+
+        def create_publisher(self, kind: Any, topic: str, qos: Any, **options: Any) -> Any:
+            if kind is module.PlanningScene:
+                assert (topic, qos.durability.name) == ("planning_scene", "VOLATILE")
+                return self.scenes
+            return super().create_publisher(kind, topic, qos, **options)
 
         def create_client(self, kind: Any, name: str) -> Client:
             return self.clients_made.setdefault(name, Client())
@@ -95,6 +142,10 @@ def node(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             if kind is module.ServoStatus:
                 assert topic == "servo_node/status"
                 self.on_servo_status = callback
+                return None
+            if kind is module.PlanningScene:
+                assert topic == "servo_node/publish_planning_scene"
+                self.on_scene_made = callback
                 return None
             return super().create_subscription(kind, topic, callback, qos, **options)
 
@@ -108,7 +159,45 @@ def node(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 @pytest.mark.graph
+def test_servo_is_sent_the_scene_and_gets_poses_only_when_it_has_it(node: Any) -> None:
+    node._check()
+    (sent,) = node.scenes.messages
+    assert sent.is_diff
+    assert sent.robot_state.is_diff
+    objects = sent.world.collision_objects
+    assert len({item.id for item in objects}) == len(objects) == BOXES
+    assert {item.header.frame_id for item in objects} == {"base_link"}
+    assert not node.clients_made["servo_node/switch_command_type"].requests
+    found = node._statuses["moveit_servo_node: scene"]
+    assert found.level == WARN
+    assert "table" in found.message
+    table = next(item for item in objects if item.id == "table")
+    table.operation = table.REMOVE
+    node.on_scene_made(sent)
+    node._check()
+    assert node._statuses["moveit_servo_node: scene"].message == "lacks table"
+    assert not node.clients_made["servo_node/switch_command_type"].requests
+    table.operation = table.ADD
+    node.on_scene_made(sent)
+    node._check()
+    assert node._statuses["moveit_servo_node: scene"].level == OK
+    assert len(node.clients_made["servo_node/switch_command_type"].requests) == 1
+
+
+@pytest.mark.graph
+def test_the_scene_waits_for_servo_to_listen(node: Any) -> None:
+    node.scenes.listeners = 0
+    node._check()
+    assert not node.scenes.messages
+    node.scenes.listeners = 1
+    node._check()
+    assert len(node.scenes.messages) == 1
+
+
+@pytest.mark.graph
 def test_the_node_asks_for_poses_and_reports_what_servo_says(node: Any) -> None:
+    node._check()
+    node.on_scene_made(node.scenes.messages[0])
     node._check()
     asked = node.clients_made["servo_node/switch_command_type"].requests
     assert [request.command_type for request in asked] == [POSE]

@@ -6,6 +6,7 @@ from shape_msgs.msg import SolidPrimitive
 
 class CollisionObject:
     ADD: bytes
+    REMOVE: bytes
     header: Any
     pose: Any
     id: str
@@ -13,6 +14,18 @@ class CollisionObject:
     primitive_poses: list[Any]
     operation: bytes
     def __init__(self, *, id: str = "", operation: bytes = ...) -> None: ...
+
+class PlanningSceneWorld:
+    collision_objects: list[CollisionObject]
+
+class RobotState:
+    is_diff: bool
+
+class PlanningScene:
+    robot_state: RobotState
+    world: PlanningSceneWorld
+    is_diff: bool
+    def __init__(self, *, is_diff: bool = False) -> None: ...
 
 class RobotTrajectory:
     joint_trajectory: Any

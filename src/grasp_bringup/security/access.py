@@ -7,7 +7,7 @@ private with `~/`, absolute with `/`; `*` stands for anything, slashes included.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from grasp_bringup.moveit_servo import SERVO
+from grasp_bringup.moveit_servo import SCENE, SCENE_MADE, SERVO
 from grasp_bringup.node_spec import NodeSpec
 from qtopt_policy import topics
 from qtopt_policy.drivers import CameraTopics
@@ -102,7 +102,8 @@ def _servo(facts: Facts) -> Access:
 
 def _moveit_servo(facts: Facts) -> Access:
     return Access(
-        subscribe=frozenset({f"{SERVO}/status", topics.ARM_STATE}),
+        publish=frozenset({SCENE}),
+        subscribe=frozenset({f"{SERVO}/status", SCENE_MADE, topics.ARM_STATE}),
         request=frozenset({f"{SERVO}/switch_command_type", f"{SERVO}/pause_servo"}),
     )
 

@@ -92,6 +92,7 @@ def node_class(spec: NodeSpec, monkeypatch: pytest.MonkeyPatch) -> Any:
         from std_srvs.srv import SetBool
 
         monkeypatch.setattr(module, "ServoStatus", Header)
+        monkeypatch.setattr(module, "PlanningScene", Header)
         monkeypatch.setattr(module, "ServoCommandType", SetBool)
     if spec.executable == EXECUTORS["moveit"]:  # its start waits for a joint state, and nobody sends one
         planning: Any = importlib.import_module("moveit.planning")

@@ -7,7 +7,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 
 class CollisionObject(Message):
-    ADD = b"\x00"
+    ADD, REMOVE = b"\x00", b"\x01"
     DEFAULTS = {  # noqa: RUF012
         "header": Header,
         "pose": Pose,
@@ -15,6 +15,24 @@ class CollisionObject(Message):
         "primitives": list,
         "primitive_poses": list,
         "operation": lambda: CollisionObject.ADD,
+    }
+
+
+class PlanningSceneWorld(Message):
+    DEFAULTS = {"collision_objects": list}  # noqa: RUF012
+
+
+class RobotState(Message):
+    DEFAULTS = {"is_diff": bool}  # noqa: RUF012
+
+
+class PlanningScene(Message):
+    DEFAULTS = {  # noqa: RUF012
+        "name": str,
+        "robot_state": RobotState,
+        "robot_model_name": str,
+        "world": PlanningSceneWorld,
+        "is_diff": bool,
     }
 
 
