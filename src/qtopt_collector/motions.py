@@ -12,7 +12,7 @@ from qtopt_policy.limits import clip
 from qtopt_policy.mdp import MdpConfig
 from qtopt_policy.robot import RobotConfig
 
-LIFT_TIMEOUT = 3.0  # [s] as in GraspEnv
+LIFT_TIMEOUT = 8.0  # [s] GraspEnv needs 3 at most; MoveIt plans several moves
 LIFT_TOLERANCE = 0.03  # [m] below the goal: what is held is still above the height that counts as success
 MOVE_TIMEOUT = 10.0  # [s]
 COMMAND_TIMEOUT = 5.0  # [s] until a wish for the fingers has become a command

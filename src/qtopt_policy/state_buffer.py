@@ -116,7 +116,8 @@ class StateBuffer:
         """Take one joint state; False if it does not hold a newer position of the gripper's joint.
 
         Raises:
-            ShapeError: fewer or more positions than names, or the gripper's position is not finite.
+            ShapeError: fewer or more positions than names, or the gripper's position is not finite, or
+                farther beyond the ends of its stroke than that is long: nobody knows where the fingers are.
         """
         if len(names) != len(positions):
             raise ShapeError(f"joint state: {len(names)} names and {len(positions)} positions")
@@ -126,6 +127,11 @@ class StateBuffer:
         position = float(positions[list(names).index(joint)])
         if not np.isfinite(position):
             raise ShapeError(f"joint state: position of '{joint}' is {position}")
+        stroke = self._gripper.max_aperture
+        told = self._gripper.aperture_scale * position + self._gripper.aperture_offset
+        if not -stroke <= told <= 2.0 * stroke:
+            text = f"an aperture of {told:.3f} m, the opened fingers' is {stroke} m"
+            raise ShapeError(f"joint state: position of '{joint}' is {position}: {text}")
         return self._apertures.add(stamp, self._gripper.aperture(position))
 
     @property

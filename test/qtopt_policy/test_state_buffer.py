@@ -128,6 +128,15 @@ def test_a_position_that_is_not_finite_is_refused_by_name(value: float) -> None:
         StateBuffer(GRIPPER).add_joints(1.0, ["joint1", "finger_joint1"], [0.1, value])
 
 
+@pytest.mark.parametrize("value", [1000.0, -0.2, 0.1])
+def test_fingers_that_are_said_to_be_far_beyond_their_stroke_are_not_believed(value: float) -> None:
+    buffer = StateBuffer(GRIPPER)
+    assert buffer.add_joints(1.0, ["finger_joint1"], [0.041])  # as a driver that is not quite exact
+    with pytest.raises(ShapeError, match=r"'finger_joint1' is .*: an aperture of"):
+        buffer.add_joints(2.0, ["finger_joint1"], [value])
+    assert buffer.latest_aperture == (1.0, 0.08)
+
+
 @given(speed=st.floats(0.0, 0.5), period=st.sampled_from([0.002, 0.01, 0.02, 0.1]))
 def test_a_steady_motion_has_its_speed(speed: float, period: float) -> None:
     buffer = StateBuffer(GRIPPER)
