@@ -48,6 +48,7 @@ DISTRIBUTIONS = {
     "yaml": "PyYAML",
 }
 NOT_ON_THE_INDEX = {
+    "controller_manager_msgs",
     "control_msgs",
     "launch",
     "launch_ros",

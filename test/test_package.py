@@ -51,6 +51,7 @@ ROSDEP_KEYS = {
     "builtin_interfaces",
     "control_msgs",
     "controller_manager",
+    "controller_manager_msgs",
     "cv_bridge",
     "diagnostic_msgs",
     "forward_command_controller",

@@ -11,6 +11,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
 
+from grasp_bringup.controllers_node import controller_states
 from grasp_bringup.gripper import GripperCore, GripperResult
 from grasp_bringup.gripper_drive_node import make_drive
 from grasp_bringup.observed import Heard, ImageFacts, InfoFacts, Observed
@@ -39,6 +40,7 @@ class DoctorNode(Node):  # type: ignore[misc]
         self._positions: dict[str, float] = {}
         self._joint_stamps: dict[str, list[float]] = {}
         self._core: GripperCore | None = None
+        self._controllers: tuple[dict[str, str], str] = ({}, "nobody was asked")
         self._hear(self._kind, self._where.topic, SENSOR_QOS)
         self._hear(CameraInfo, self._where.info, SENSOR_QOS)
         self._hear(PoseStamped, topics.TOOL_POSE, RECORD_QOS)
@@ -76,6 +78,10 @@ class DoctorNode(Node):  # type: ignore[misc]
         for kept in (self._stamps, self._ages, self._joint_stamps):
             kept.clear()
 
+    def ask_controllers(self, spin: Callable[[], None]) -> None:
+        """Ask the controller managers which controllers are active."""
+        self._controllers = controller_states(self, spin)
+
     def observed(self, seconds: float, strokes: tuple[GripperResult, ...], skipped: str) -> Observed:
         """Return what was seen so far."""
         pose = self._latest.get(topics.TOOL_POSE)
@@ -92,6 +98,8 @@ class DoctorNode(Node):  # type: ignore[misc]
             joint_stamps={name: tuple(stamps) for name, stamps in self._joint_stamps.items()},
             arm_topic=arm,
             arm_listeners=tuple(sorted({e.node_name for e in self.get_subscriptions_info_by_topic(arm)})),
+            controllers=self._controllers[0],
+            controllers_unknown=self._controllers[1],
             gripper_obstacle=self._gripper_obstacle(),
             tool_pose=None if pose is None else Pose.from_array(pose_values(pose)),
             strokes=strokes,
@@ -162,6 +170,7 @@ def examine(robot: RobotConfig, camera: str, seconds: float, may_move: Callable[
         node.prepare_gripper()
         _spin_for(executor, DISCOVERY)
         _listen(node, executor, seconds)
+        node.ask_controllers(lambda: executor.spin_once(timeout_sec=0.02))
         seen = node.observed(seconds, (), "")
         skipped = seen.gripper_obstacle or may_move()
         if skipped:

@@ -89,6 +89,8 @@ class Observed:
         joint_stamps: stamps [s] of each joint's messages.
         arm_topic: full name of the arm's command topic.
         arm_listeners: nodes that subscribe to it.
+        controllers: state of each controller of ros2_control, by name.
+        controllers_unknown: why those are not all, "" where they are.
         gripper_obstacle: why no command would reach the gripper, "" where one would.
         tool_pose: latest arm/tool_pose of the guard, or None where no guard runs.
         strokes: results of opening, closing and opening again; empty where that was not tried.
@@ -106,6 +108,8 @@ class Observed:
     joint_stamps: dict[str, tuple[float, ...]] = field(default_factory=dict)
     arm_topic: str = ""
     arm_listeners: tuple[str, ...] = ()
+    controllers: dict[str, str] = field(default_factory=dict)
+    controllers_unknown: str = ""
     gripper_obstacle: str = ""
     tool_pose: Pose | None = None
     strokes: tuple[GripperResult, ...] = ()

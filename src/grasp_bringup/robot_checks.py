@@ -80,7 +80,7 @@ def _joint_rate(subject: str, heard: Heard, arm: bool) -> Finding:
 
 
 def check_controllers(robot: RobotConfig, observed: Observed) -> Iterator[Finding]:
-    """Somebody takes the arm's and the gripper's commands."""
+    """Somebody takes the arm's and the gripper's commands, and ros2_control says that it is active."""
     listeners = ", ".join(observed.arm_listeners)
     expected = robot.driver.arm_controller
     if not observed.arm_listeners:
@@ -96,6 +96,27 @@ def check_controllers(robot: RobotConfig, observed: Observed) -> Iterator[Findin
         yield Finding("gripper controller", "wrong", observed.gripper_obstacle, mend)
     else:
         yield Finding("gripper controller", "ok", f"takes {robot.gripper_command} on {robot.gripper_topic}")
+    yield from _active(robot, observed)
+
+
+def _active(robot: RobotConfig, observed: Observed) -> Iterator[Finding]:
+    """Whether the controllers are active: an inactive one may listen to its topic, and does nothing."""
+    if robot.driver.simulated and not observed.controllers:
+        return  # the embedded simulator has none
+    for name in filter(None, (robot.driver.arm_controller, robot.driver.gripper_controller)):
+        state = observed.controllers.get(name)
+        if state == "active":
+            yield Finding("ros2_control", "ok", f"{name} is active")
+        elif state is not None:
+            mend = f"ros2 control set_controller_state {name} active"
+            yield Finding("ros2_control", "wrong", f"{name} is {state}", mend)
+        elif observed.controllers_unknown:
+            text = f"whether {name} is active was not checked: {observed.controllers_unknown}"
+            yield Finding("ros2_control", "absent", text, "ros2 control list_controllers")
+        else:
+            found = ", ".join(sorted(observed.controllers)) or "none"
+            mend = f"ros2 control load_controller --set-state active {name}; or correct driver"
+            yield Finding("ros2_control", "wrong", f"no controller {name}; there are: {found}", mend)
 
 
 def check_tool(robot: RobotConfig, observed: Observed, kinematics: Kinematics) -> Iterator[Finding]:

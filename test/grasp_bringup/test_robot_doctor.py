@@ -62,6 +62,7 @@ HEALTHY = Observed(
     joint_stamps=dict.fromkeys(NAMES, JOINTS.stamps),
     arm_topic="/arm_controller/joint_trajectory",
     arm_listeners=("arm_controller",),
+    controllers={"arm_controller": "active", "gripper_controller": "active"},
     tool_pose=ROBOT.start_pose,
     strokes=(OPEN, CLOSE, OPEN),
 )
@@ -130,6 +131,15 @@ WRONG = {
     "stamps are -3.000 s old on arrival": {"image": replace(IMAGE, ages=(-3.0,) * 9)},
     "nobody listens on /arm_controller/joint_trajectory": {"arm_listeners": ()},
     "heard by teleop, not by arm_controller": {"arm_listeners": ("teleop",)},
+    "arm_controller is inactive": {
+        "controllers": {"arm_controller": "inactive", "gripper_controller": "active"}
+    },
+    "gripper_controller is unconfigured": {
+        "controllers": {"arm_controller": "active", "gripper_controller": "unconfigured"}
+    },
+    "no controller arm_controller; there are: gripper_controller, jtc": {
+        "controllers": {"jtc": "active", "gripper_controller": "active"}
+    },
     "no action server": {"gripper_obstacle": "no action server of GripperCommand on hand/gripper_cmd"},
     "from the guard's arm/tool_pose": {"tool_pose": Pose(np.array([0.5, 0.1, 0.18]), np.array([1, 0, 0, 0]))},
     "1.0 Hz; at least 2 Hz": {"image": heard("/camera/image_raw", "sensor_msgs/msg/Image", 1.0)},
@@ -161,6 +171,23 @@ def test_a_gripper_that_nobody_moved_is_said_to_be_untested() -> None:
     found = findings(replace(HEALTHY, strokes=(), strokes_skipped="not moved: --gripper no"))
     (finding,) = [finding for finding in found if finding.level != "ok"]
     assert (finding.level, finding.text) == ("absent", "not moved: --gripper no")
+
+
+def test_whether_a_controller_is_active_is_not_claimed_unasked() -> None:
+    real = dataclasses.replace(ROBOT, driver=replace(ROBOT.driver, simulated=False))
+    unasked = replace(HEALTHY, controllers={}, controllers_unknown="no controller manager is there")
+    found = [finding for finding in findings(unasked, real) if finding.level != "ok"]
+    assert [(finding.level, finding.text) for finding in found] == [
+        ("absent", f"whether {name} is active was not checked: no controller manager is there")
+        for name in ("arm_controller", "gripper_controller")
+    ]
+    bare = dataclasses.replace(real, driver=replace(real.driver, gripper_controller=""))
+    assert len([finding for finding in findings(unasked, bare) if finding.level != "ok"]) == 1
+
+
+def test_the_embedded_simulator_has_no_controllers_to_be_asked_for() -> None:
+    found = findings(replace(HEALTHY, controllers={}, controllers_unknown="no controller manager is there"))
+    assert "ros2_control" not in {finding.subject for finding in found}
 
 
 CHANGES = {

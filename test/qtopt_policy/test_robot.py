@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import yaml
 
-from grasp_bringup.kinematics import kinematics_of
+from grasp_bringup.kinematics import Kinematics, kinematics_of
+from grasp_bringup.reach import workspace_reach
 from qtopt_policy.config import from_mapping
 from qtopt_policy.errors import ConfigError, MissingDependencyError, UnknownKeyError
 from qtopt_policy.preprocess import lookup_encoding
@@ -48,18 +49,31 @@ def test_a_shipped_robot_says_truthfully_whether_it_was_tested(path: Path) -> No
         assert "https://github.com/" in text
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_home_gives_the_start_pose_where_the_description_is_installed(path: Path) -> None:
+def described(path: Path) -> tuple[RobotConfig, Kinematics]:
+    """Return a shipped robot with its kinematics; skip where its description is not installed."""
     robot = load_robot(path)
     try:
-        kinematics = kinematics_of(robot)
+        return robot, kinematics_of(robot)
     except (MissingDependencyError, ConfigError) as error:
         if robot.name == "sim":
             raise
         pytest.skip(f"no description of {robot.name} here: {error}")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_home_gives_the_start_pose_where_the_description_is_installed(path: Path) -> None:
+    robot, kinematics = described(path)
     reached = kinematics.forward(robot.home)
     assert reached.distance(robot.start_pose) < 1e-4
     assert reached.angle(robot.start_pose) < 1e-3
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_the_workspaces_corners_are_reachable_where_the_description_is_installed(path: Path) -> None:
+    robot, kinematics = described(path)
+    reach = workspace_reach(kinematics, robot, (2, 2, 2))
+    assert len(reach.points) == 8
+    assert reach.missed == ()
 
 
 def test_half_the_opening_maps_to_the_aperture_and_back() -> None:
