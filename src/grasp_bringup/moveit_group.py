@@ -119,6 +119,8 @@ def check_group(robot: RobotConfig, urdf_xml: str, srdf_xml: str) -> Chain:
 def check_servo_group(robot: RobotConfig, urdf_xml: str, srdf_xml: str) -> None:
     """Check that MoveIt Servo moves the robot's tool itself: it takes every pose for its solver's tip.
 
+    By its sources it would transform poses out of another base frame; that is refused all the same, untried.
+
     Raises:
         UnknownNameError, ConfigError: as `check_group`.
         ConfigError: the group's tip is not `tool_frame`, or its base not `base_frame`.
@@ -130,7 +132,7 @@ def check_servo_group(robot: RobotConfig, urdf_xml: str, srdf_xml: str) -> None:
     raise ConfigError(
         f"arm:=moveit_servo: planning group '{robot.driver.planning_group}' of {robot.srdf} goes from "
         f"'{chain.base}' to '{chain.tip}', the robot's poses are of tool_frame '{robot.tool_frame}' in "
-        f"base_frame '{robot.base_frame}', and MoveIt Servo would bring '{chain.tip}' there. "
+        f"base_frame '{robot.base_frame}', and MoveIt Servo brings '{chain.tip}' to every pose. "
         + _groups_that_do(groups, lambda c: (c.base, c.tip) == (robot.base_frame, robot.tool_frame))
         + f' Or give the SRDF a group with <chain base_link="{robot.base_frame}" '
         f'tip_link="{robot.tool_frame}"/> and name that; arm:=moveit needs none'

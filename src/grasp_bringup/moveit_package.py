@@ -100,7 +100,7 @@ def _builder() -> "type[MoveItConfigsBuilder]":
 
 
 @contextmanager
-def _reading(robot: RobotConfig, path: Path, key: str) -> Iterator[None]:
+def _reading(robot: RobotConfig, path: Path | str, key: str) -> Iterator[None]:
     """Name the package, the file and the key to set where MoveItConfigsBuilder fails."""
     try:
         yield
@@ -132,8 +132,9 @@ def _built(robot: RobotConfig, files: dict[str, Path]) -> Parameters:
     for part, read in readers.items():
         with _reading(robot, files[part], f"driver.moveit_files.{part}"):
             read(str(files[part]))
-    with _reading(robot, files["joint_limits"], "driver.moveit_files.joint_limits"):
-        return builder.to_moveit_configs().to_dict()  # puts the limits of joints and tool together
+    both = f"{files['joint_limits']} with {files['pilz_cartesian_limits']}"
+    with _reading(robot, both, "driver.moveit_files"):  # the two are put together here
+        return builder.to_moveit_configs().to_dict()
 
 
 def _complete_kinematics(found: Parameters, robot: RobotConfig, path: Path) -> None:

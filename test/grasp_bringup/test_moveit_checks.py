@@ -33,7 +33,7 @@ def test_a_robot_that_names_no_moveit_package_needs_no_group() -> None:
     ("group", "levels", "text"),
     [
         ("arm", ["ok"], "group arm moves fr3_hand_tcp"),
-        ("fr3_arm", ["ok", "absent"], "MoveIt Servo would bring 'fr3_link8' there"),
+        ("fr3_arm", ["ok", "absent"], "MoveIt Servo brings 'fr3_link8' to every pose"),
         ("fr3_hand", ["wrong"], "unknown planning group of the SRDF 'fr3_hand'. Valid choices: arm, fr3_arm"),
     ],
 )

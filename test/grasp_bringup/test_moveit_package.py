@@ -138,7 +138,7 @@ def test_what_a_package_lacks_is_taken_from_ours_and_said(
         ),
         (
             {"joint_limits.yaml": ""},
-            r"my_moveit_config.*cannot use .*joint_limits\.yaml: .*moveit_files\.joint_limits",
+            r"cannot use .*joint_limits\.yaml with .*: AttributeError.*driver\.moveit_files",
         ),
         (
             {"kinematics.yaml": "a: ["},

@@ -40,3 +40,9 @@ def test_the_double_takes_what_the_typings_allow(stub: Path) -> None:
                 continue
             if method != "__init__" and not method.startswith("__"):
                 assert parameters <= there, f"{name}.{method}: {parameters - there} missing in the double"
+
+
+def test_the_builders_double_has_the_parameters_of_its_typings() -> None:
+    stub = classes(TYPINGS / "moveit_configs_utils.pyi")["MoveItConfigsBuilder"]
+    double = classes(ROOT / "test" / "support" / "builder_double.py")["MoveItConfigsBuilder"]
+    assert {name: double.get(name) for name in stub} == stub
