@@ -23,6 +23,7 @@ if TOOL is None and os.environ.get("CI") == "true":
     raise RuntimeError("continuous integration needs `ign sdf`; make setup installs it")
 needs_sdf = pytest.mark.skipif(TOOL is None, reason="neither ign nor gz is installed: make setup")
 
+SCENES = 2  # per split: the tool takes long over many models in one file
 CONFIG = load_scene_config()
 ROBOT = load_robot(resolve(Path("config/robots/sim.yaml")))
 
@@ -33,15 +34,40 @@ def sample(family: str, seed: int = 3) -> SceneObject:
     return SceneObject(shape, pose, 400.0, 0.7, (0.9, 0.2, 0.1))
 
 
+def assert_valid(path: Path) -> None:
+    """Assert that Gazebo's parser takes a file."""
+    assert TOOL is not None
+    result = subprocess.run([TOOL, "sdf", "-k", str(path)], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+    assert "Valid." in result.stdout, result.stderr
+
+
 @needs_sdf
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_is_valid_sdf(family: str, tmp_path: Path) -> None:
     path = tmp_path / f"{family}.sdf"
     path.write_text(model_sdf(family, sample(family)))
-    assert TOOL is not None
-    result = subprocess.run([TOOL, "sdf", "-k", str(path)], capture_output=True, text=True, timeout=60)
-    assert result.returncode == 0, result.stderr
-    assert "Valid." in result.stdout
+    assert_valid(path)
+
+
+@needs_sdf
+def test_whole_scenes_are_valid_sdf(tmp_path: Path) -> None:
+    # One world with the objects of all these scenes: one start of the tool.
+    world = ElementTree.Element("world", name="scenes")
+    families = set()
+    for split in ("train", "test"):
+        for seed in range(SCENES):
+            for index, item in enumerate(sample_scene(CONFIG, split, seed, ROBOT.bin).objects):
+                families.add(item.shape.family)
+                root = ElementTree.fromstring(model_sdf(f"{split}{seed}_{object_name(index)}", item))
+                world.extend(root.findall("model"))
+    assert len(families) >= 4
+    assert len(world) > 2 * SCENES
+    document = ElementTree.Element("sdf", root.attrib)
+    document.append(world)
+    path = tmp_path / "scenes.sdf"
+    ElementTree.ElementTree(document).write(path)
+    assert_valid(path)
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
