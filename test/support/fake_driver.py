@@ -104,6 +104,7 @@ class FakeWisher(Node):  # type: ignore[misc]
         target, close: what is wished for now; None is silence.
         frame: frame_id of the target.
         beating: publish the heartbeat.
+        wished: stamp of the last target [ns].
     """
 
     def __init__(self, frame: str, name: str = "policy", topic: str = topics.POLICY_TARGET) -> None:
@@ -112,6 +113,7 @@ class FakeWisher(Node):  # type: ignore[misc]
         self.target: Pose | None = None
         self.close: bool | None = None
         self.beating = True
+        self.wished = 0
         self._pose = self.create_publisher(PoseStamped, topic, LATEST_QOS)
         self._close = self.create_publisher(Bool, f"{name}/gripper_close", LATEST_QOS)
         self._heartbeat = self.create_publisher(Header, f"{topics.HEARTBEAT}/{name}_node", LATEST_QOS)
@@ -122,11 +124,13 @@ class FakeWisher(Node):  # type: ignore[misc]
         self._pose.publish(message)
 
     def _wish(self) -> None:
-        stamp = self.get_clock().now().to_msg()
+        now = self.get_clock().now()
+        stamp = now.to_msg()
         if self.beating:
             self._heartbeat.publish(Header(stamp=stamp))
         if self.target is not None:
             self._pose.publish(pose_message(self.target, self.frame, stamp))
+            self.wished = now.nanoseconds
         if self.close is not None:
             self._close.publish(Bool(data=self.close))
 
