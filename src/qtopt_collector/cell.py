@@ -131,9 +131,12 @@ class Cell:
 
         Arm and fingers may be told of by different drivers: one of them may be dead.
         """
-        known = {"tool pose": self.state.latest_pose, "gripper position": self.state.latest_aperture}
-        ages = {name: self.now - latest[0] for name, latest in known.items() if latest is not None}
-        return next((f"no {name} for {age:.1f} s" for name, age in ages.items() if age > STALE), "")
+        latest = (
+            ("no tool pose for", self.state.latest_pose),
+            ("no gripper position for", self.state.latest_aperture),
+        )
+        ages = ((text, self.now - known[0]) for text, known in latest if known is not None)
+        return next((f"{text} {age:.1f} s" for text, age in ages if age > STALE), "")
 
     @property
     def obstacle(self) -> str:
