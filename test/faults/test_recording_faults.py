@@ -85,9 +85,7 @@ def test_a_death_costs_the_episode_and_the_node_comes_back(
 ) -> None:
     name = costs(cell, table, f"{node} killed", lambda _: cell.system.child(node).kill())
     assert_aborted(cell.episode(name), "node_died", "watchdog")
-    following = cell.mid_episode()
-    cell.until(lambda: cell.closed(following), f"the end of {following}")
-    assert_judged(cell.episode(following))
+    assert_judged(cell.episode(cell.whole_episode()))
 
 
 def test_the_simulators_death_ends_the_run_and_every_bag_is_whole(cell: RecordingCell, table: Table) -> None:

@@ -70,8 +70,13 @@ class RecordingCell:
         for child in self.system.children:
             self.pids.add(child.pid)
             self.shared |= shared_memory.used_by(child.pid)
-        died = self.system.poll(LOOK)
+        self.pause()
+        died = self.system.poll()
         assert died is None, str(died)
+
+    def pause(self) -> None:
+        """Let some time pass between two looks."""
+        time.sleep(LOOK)
 
     def until(self, condition: Callable[[], bool], what: str) -> None:
         """Wait until a condition holds; fail after DEADLINE, naming `what`."""
@@ -106,6 +111,12 @@ class RecordingCell:
 
         self.until(new, f"an episode with {steps} steps")
         return found[0]
+
+    def whole_episode(self) -> str:
+        """Wait for a new episode and for its end; return its name."""
+        name = self.mid_episode()
+        self.until(lambda: self.closed(name), f"the end of {name}")
+        return name
 
     # ---- breaking
 

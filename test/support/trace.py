@@ -60,10 +60,14 @@ class Trace:
 
     def outside(self, limits: Limits) -> float:
         """Return how far the tool was outside its workspace at most [m]; 0 or less: never."""
+        return float(self._beyond(limits).max(initial=-np.inf))
+
+    def _beyond(self, limits: Limits) -> Array:
+        """Return how far each point is beyond the nearest wall [m], shape (n,); below 0: within."""
         points = np.array(self.points).reshape(-1, 3)
         low = np.array([*limits.workspace_min[:2], limits.min_height])
-        high = np.array(limits.workspace_max)
-        return float(np.maximum(low - points, points - high).max(initial=-np.inf))
+        beyond: Array = np.maximum(low - points, points - np.array(limits.workspace_max)).max(axis=1)
+        return beyond
 
     def tool_speed(self) -> float:
         """Return the highest speed of the tool over WINDOW ticks [m/s]."""
@@ -85,7 +89,8 @@ class Trace:
         """Return which limits the arm broke, with numbers; empty: none."""
         found = []
         if (outside := self.outside(limits)) > BOX_TOLERANCE:
-            found.append(f"{1000 * outside:.1f} mm outside the box")
+            where = np.round(self.points[int(self._beyond(limits).argmax())], 3).tolist()
+            found.append(f"{1000 * outside:.1f} mm outside the box at {where}")
         if (speed := self.tool_speed()) > SPEED_TOLERANCE * limits.max_tool_speed:
             found.append(f"tool at {speed:.3f} m/s")
         allowed = limits.joint_speed_fraction * self.kinematics.velocity_limits
