@@ -68,7 +68,7 @@ def test_a_broken_topic_costs_at_most_the_episode(cell: RelayedCell, broken: Bro
     else:
         assert_judged(episode)
     assert (info.end_reason if info.aborted else "judged") in broken.ends
-    assert cell.trace.violations(cell.robot.limits) == []
+    assert cell.violations(name) == []
 
 
 def test_a_stop_in_an_episode_lasts_until_somebody_resumes(cell: RelayedCell, table: Table) -> None:

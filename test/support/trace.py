@@ -85,10 +85,15 @@ class Trace:
         rates: Array = (rows[WINDOW:] - rows[:-WINDOW]) / (times[WINDOW:] - times[:-WINDOW])[:, None]
         return rates
 
-    def violations(self, limits: Limits) -> list[str]:
-        """Return which limits the arm broke, with numbers; empty: none."""
+    def violations(self, limits: Limits, box_tolerance: float = BOX_TOLERANCE) -> list[str]:
+        """Return which limits the arm broke, with numbers; empty: none.
+
+        Args:
+            limits: of the robot.
+            box_tolerance: how far the tool may be outside its box [m].
+        """
         found = []
-        if (outside := self.outside(limits)) > BOX_TOLERANCE:
+        if (outside := self.outside(limits)) > box_tolerance:
             where = np.round(self.points[int(self._beyond(limits).argmax())], 3).tolist()
             found.append(f"{1000 * outside:.1f} mm outside the box at {where}")
         if (speed := self.tool_speed()) > SPEED_TOLERANCE * limits.max_tool_speed:
