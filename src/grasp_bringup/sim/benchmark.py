@@ -20,6 +20,9 @@ PROBES = 5  # scenes per split whose content goes into the digest, so that it co
 # What a learner may choose without changing the task.
 FREE_MDP_KEYS = ("action_frame", "max_skew", "step_penalty", "discount", "image_size")
 
+# What the drivers are called, and what only MoveIt is told, is no part of the task.
+FREE_ROBOT_KEYS = ("driver", "table")
+
 
 @dataclass(frozen=True)
 class BenchmarkFile:
@@ -65,8 +68,7 @@ class Benchmark:
             "seeds": [self.seeds.start, self.seeds.stop],
             "scene": to_mapping(self.scene),
             "mdp": {key: value for key, value in mdp.items() if key not in FREE_MDP_KEYS},
-            # What the drivers are called is no part of the task.
-            "robot": {key: value for key, value in to_mapping(self.robot).items() if key != "driver"},
+            "robot": {k: v for k, v in to_mapping(self.robot).items() if k not in FREE_ROBOT_KEYS},
             "description": [_canonical(self.robot.urdf), _canonical(self.robot.srdf)],
             "probes": [_fingerprint(scene) for scene in self._probes()],
         }
