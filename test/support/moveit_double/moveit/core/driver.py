@@ -23,6 +23,7 @@ Array = NDArray[np.float64]
 
 BRAKE = 0.1  # [s] in which the controller comes to rest after a cancelled goal
 GOAL_TOLERANCE, GOAL_TIME = 0.02, 1.0  # [rad, s]
+CONNECTED = 5.0  # [s] for which a controller is waited for, as an action client waits for its server
 
 
 class Driver:
@@ -80,6 +81,8 @@ class Driver:
     def follow(self, trajectory: RobotTrajectory) -> str:
         """Let the controller follow a trajectory; return how it ended."""
         self.stop.clear()
+        if not self._connected():
+            return "ABORTED"
         message = trajectory.get_robot_trajectory_msg().joint_trajectory
         begun = self._publish(message)
         end = begun + round(trajectory.duration * 1e9)
@@ -92,6 +95,14 @@ class Driver:
                 return "ABORTED"
             time.sleep(0.002)
         return "SUCCEEDED" if self._arrives(trajectory.path[-1]) else "ABORTED"
+
+    def _connected(self) -> bool:
+        end = time.monotonic() + CONNECTED
+        while self._command.get_subscription_count() == 0:
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.01)
+        return True
 
     def _arrives(self, goal: Array) -> bool:
         with self.changed:
