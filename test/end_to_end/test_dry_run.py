@@ -42,13 +42,13 @@ def type_in(graph: Graph, node: Node, line: str) -> None:
     """Do what a command of the `ros2` tool does."""
     if found := SET.match(line):
         value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=found[3])
-        request = SetParameters.Request(parameters=[Parameter(name=found[2], value=value)])
-        client = node.create_client(SetParameters, f"{found[1]}/set_parameters")
-        assert graph.call(client, request).results[0].successful, line
+        rule = Parameter(name=found[2], value=value)
+        answer = graph.ask(node, SetParameters, f"{found[1]}/set_parameters", parameters=[rule])
+        assert answer.results[0].successful, line
         return
     called = CALL.match(line)
     assert called, line
-    answer = graph.call(node.create_client(Trigger, called[1]), Trigger.Request())
+    answer = graph.ask(node, Trigger, called[1])
     assert answer.success, (line, answer.message)
 
 

@@ -62,11 +62,10 @@ class Cell:
         return self.graph.call(self._owner, request).results[0]
 
     def trigger(self, service: str) -> Any:
-        return self.graph.call(self.listener.create_client(Trigger, service), Trigger.Request())
+        return self.graph.ask(self.listener, Trigger, service)
 
     def arm(self, armed: bool) -> Any:
-        client = self.listener.create_client(SetBool, topics.ARM_ARM)
-        return self.graph.call(client, SetBool.Request(data=armed))
+        return self.graph.ask(self.listener, SetBool, topics.ARM_ARM, data=armed)
 
     def near(self, x: float = 0.03, y: float = 0.0, z: float = 0.0) -> Pose:
         return pointing_down(self.home.position + np.array([x, y, z]), 0.0)

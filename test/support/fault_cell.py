@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
@@ -139,24 +138,19 @@ class FaultCell:
     def moving(self) -> bool:
         return len(self.trace.stamps) > 30 and self.trace.travelled(0.2) > 0.02
 
-    def call(self, kind: Any, service: str, **values: Any) -> Any:
-        client = self.witness.create_client(kind, service)
-        try:
-            return self.graph.call(client, kind.Request(**values))
-        finally:
-            self.witness.destroy_client(client)
-
     def arm(self, armed: bool) -> None:
-        assert self.call(SetBool, topics.ARM_ARM, data=armed).success
+        assert self.graph.ask(self.witness, SetBool, topics.ARM_ARM, data=armed).success
 
     def own(self, owner: str) -> None:
         value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=owner)
         rule = Parameter(name=topics.OWNER_PARAMETER, value=value)
-        assert self.call(SetParameters, "guard_node/set_parameters", parameters=[rule]).results[0].successful
+        service = "guard_node/set_parameters"
+        answer = self.graph.ask(self.witness, SetParameters, service, parameters=[rule])
+        assert answer.results[0].successful
 
     def resume(self) -> None:
         """End a stop, as soon as the guard allows it."""
-        self.until(lambda: bool(self.call(Trigger, topics.ARM_RESUME).success), "resume")
+        self.until(lambda: bool(self.graph.ask(self.witness, Trigger, topics.ARM_RESUME).success), "resume")
 
     def go(self) -> None:
         """Do whatever is needed until the arm moves: resume, own, arm. It stands still before."""

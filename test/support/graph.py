@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import rclpy
+from rclpy.node import Node
 
 from grasp_bringup.environment import ros_environment
 from qtopt_policy.base_node import make_executor
@@ -78,6 +79,14 @@ class Graph:
         future = client.call_async(request)
         self.spin_until(future.done, f"response of {client.srv_name}")
         return future.result()
+
+    def ask(self, node: Node, kind: Any, service: str, **values: Any) -> Any:
+        """Call a service once, from a node of the graph, and return the response."""
+        client = node.create_client(kind, service)
+        try:
+            return self.call(client, kind.Request(**values))
+        finally:
+            node.destroy_client(client)
 
     def close(self) -> None:
         """Destroy all nodes."""

@@ -113,21 +113,14 @@ class RelayedCell(RecordingCell):
 
     # ---- operator
 
-    def _call(self, kind: Any, service: str, **values: Any) -> Any:
-        client = self.witness.create_client(kind, service)
-        try:
-            return self.graph.call(client, kind.Request(**values))
-        finally:
-            self.witness.destroy_client(client)
-
     def stop(self) -> None:
         """Press stop."""
-        assert self._call(Trigger, topics.ARM_STOP).success
+        assert self.graph.ask(self.witness, Trigger, topics.ARM_STOP).success
 
     def resume(self) -> None:
         """Resume."""
-        assert self._call(Trigger, topics.ARM_RESUME).success
+        assert self.graph.ask(self.witness, Trigger, topics.ARM_RESUME).success
 
     def arm(self, armed: bool) -> None:
         """Arm or disarm."""
-        assert self._call(SetBool, topics.ARM_ARM, data=armed).success
+        assert self.graph.ask(self.witness, SetBool, topics.ARM_ARM, data=armed).success
