@@ -62,8 +62,9 @@ def judge(
     """Judge a grasp from gripper state alone.
 
     Args:
-        config: the gripper; `held_aperture` separates empty from holding fingers, and opened ones hold
-            nothing: what is as wide as the opening cannot be told from fingers that did not move.
+        config: the gripper; `held_aperture` separates empty from holding fingers. Fingers that are open
+            before and after the lift hold nothing: what is as wide as the opening cannot be told from a
+            command that was lost.
         commanded_closed: last command to the gripper when the episode ended.
         closed: resting fingers at the end of the episode, before the lift.
         lifted: resting fingers after the lift.
@@ -87,7 +88,7 @@ def _failure(
 ) -> str | None:
     if not commanded_closed:
         return "gripper open"
-    if lifted.aperture > config.aperture(config.open_position) - OPEN_MARGIN:
+    if min(closed.aperture, lifted.aperture) > config.aperture(config.open_position) - OPEN_MARGIN:
         return "fingers did not close"
     if lifted.aperture <= config.held_aperture:
         return "dropped" if closed.aperture > config.held_aperture else "closed on nothing"

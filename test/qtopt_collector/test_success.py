@@ -41,6 +41,10 @@ def test_fingers_that_never_closed_hold_nothing_whatever_was_commanded(lifted: f
     assert (verdict.success, verdict.reason) == (False, "fingers did not close")
 
 
+def test_an_object_that_pushes_the_fingers_apart_in_the_lift_is_held() -> None:
+    assert judge(GRIPPER, True, GripperSample(0.0757), GripperSample(0.08)).success
+
+
 @given(st.floats(0.0, 0.08), st.floats(0.0, 0.078), st.floats(0.0, 0.078))
 def test_a_wider_aperture_after_the_lift_never_turns_success_into_failure(
     closed: float, first: float, second: float
