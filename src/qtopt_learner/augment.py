@@ -26,7 +26,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from qtopt_policy.errors import ConfigError
-from qtopt_policy.networks.batch import ObservationBatch
+from qtopt_policy.networks.batch import ObservationBatch, send
 
 # Luma and chroma of NTSC; a rotation of the chroma plane changes the hue, a scale the saturation.
 YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
@@ -82,9 +82,9 @@ def augment(
         generator: the only source of chance.
     """
     if config.mirror:
-        batch, actions = mirror(batch, actions, _half(len(batch), generator).to(actions.device))
+        batch, actions = mirror(batch, actions, send(_half(len(batch), generator), actions.device))
     if config.half_turn:
-        batch = half_turn(batch, _half(len(batch), generator).to(actions.device))
+        batch = half_turn(batch, send(_half(len(batch), generator), actions.device))
     if config.shift:
         batch = _shift(batch, config.shift, generator)
     if config.photometric:
@@ -130,7 +130,7 @@ def _half(count: int, generator: torch.Generator) -> Tensor:
 
 def _draw(count: int, reach: float, generator: torch.Generator, device: torch.device) -> Tensor:
     uniform = torch.rand(count, 1, 1, 1, generator=generator, device=generator.device)
-    return ((2.0 * uniform - 1.0) * reach).to(device)
+    return send((2.0 * uniform - 1.0) * reach, device)
 
 
 def _photometric(image: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
@@ -146,7 +146,7 @@ def _photometric(image: Tensor, config: AugmentConfig, generator: torch.Generato
         image = mean + (image - mean) * (1.0 + _draw(count, config.contrast, generator, device))
     if config.noise:
         noise = torch.randn(image.shape, generator=generator, device=generator.device)
-        image = image + config.noise * noise.to(device)
+        image = image + config.noise * send(noise, device)
     return image
 
 
@@ -166,7 +166,7 @@ def _shift(batch: ObservationBatch, reach: int, generator: torch.Generator) -> O
     count, _, height, width = batch.image.shape
     device = batch.image.device
     moves = torch.randint(-reach, reach + 1, (count, 2), generator=generator, device=generator.device)
-    moves = moves.to(device)
+    moves = send(moves, device)
     # Pixel (v, u) of the new image shows (v - dv, u - du) of the old one, the nearest edge beyond it.
     rows = (torch.arange(height, device=device) - moves[:, 1:]).clamp_(0, height - 1)
     columns = (torch.arange(width, device=device) - moves[:, :1]).clamp_(0, width - 1)

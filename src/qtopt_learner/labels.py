@@ -17,7 +17,7 @@ it is the step that was made, in the same bounds, with closing and terminating a
 network, data, actions and search are QT-Opt's and the labels are all that differs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -28,7 +28,7 @@ from torch import Tensor
 
 from qtopt_learner.replay import Index, Replay
 from qtopt_learner.rows import observation_batch
-from qtopt_policy.cem import CemConfig, maximise
+from qtopt_policy.cem import CemConfig, draw_noise, maximise
 from qtopt_policy.errors import ConfigError
 from qtopt_policy.networks.base import QNetwork
 from qtopt_policy.networks.batch import ObservationBatch
@@ -92,13 +92,22 @@ class Targets(Protocol):
 
 
 @torch.no_grad()
-def state_values(targets: Targets, batch: ObservationBatch, seeds: list[int], config: LabelConfig) -> Tensor:
-    """Return V of B states, in (0, 1), shape (B,)."""
+def state_values(
+    targets: Targets, batch: ObservationBatch, seeds: Sequence[int] | Tensor, config: LabelConfig
+) -> Tensor:
+    """Return V of B states, in (0, 1), shape (B,); `seeds` as in cem.maximise."""
     found = maximise(targets.first, batch, seeds, config=config.cem)
     if not config.clipped:
         return found.value.sigmoid()
     second: Tensor = targets.second(batch, found.best.unsqueeze(1)).squeeze(1)
     return torch.minimum(found.value, second).sigmoid()
+
+
+def search_noise(
+    targets: Targets, count: int, seed: int, config: LabelConfig, device: torch.device
+) -> Tensor:
+    """Return the noise of the search for the values of `count` states."""
+    return draw_noise(count, targets.first.action_spec, config.cem, seed, device)
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,8 +147,8 @@ def horizon(replay: Replay, rows: Index, n_step: int, discount: float) -> Horizo
     return Horizon(reward.astype(np.float32), row, factor.astype(np.float32))
 
 
-# Returns what is predicted of B states, shape (B, ...), searching with one seed each.
-Judge = Callable[[ObservationBatch, list[int]], Tensor]
+# Returns what is predicted of B states, shape (B, ...), drawing the chance of its search from one seed.
+Judge = Callable[[ObservationBatch, int], Tensor]
 
 
 def judge_open_ends(
@@ -150,8 +159,7 @@ def judge_open_ends(
     opens = ahead.factor > 0.0
     if opens.any():
         batch = observation_batch(replay.gather(ahead.row[opens], ("image", "vectors", "geometry")))
-        seeds = rng.integers(0, 2**62, size=len(batch)).tolist()
-        values[opens] = judge(batch, seeds).cpu().numpy()
+        values[opens] = judge(batch, int(rng.integers(0, 2**62))).cpu().numpy()
     return values
 
 
@@ -185,8 +193,9 @@ class Labeller:
         ahead = horizon(replay, rows, self._config.n_step, self._discount)
         replay.set_values(rows, judge_open_ends(self._judge, replay, ahead, rng), step)
 
-    def _judge(self, batch: ObservationBatch, seeds: list[int]) -> Tensor:
-        return state_values(self._targets, batch.to(self._device), seeds, self._config)
+    def _judge(self, batch: ObservationBatch, seed: int) -> Tensor:
+        noise = search_noise(self._targets, len(batch), seed, self._config, self._device)
+        return state_values(self._targets, batch.to(self._device), noise, self._config)
 
     def targets_of(self, replay: Replay, rows: Index) -> Floats:
         """Return what Q should be for labelled transitions, before clipping to [0, 1], shape (B,)."""

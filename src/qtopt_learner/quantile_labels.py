@@ -6,11 +6,13 @@ words its target with one network). Distributions are made for each batch and no
 remembers their means, for the metrics.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from qtopt_learner.labels import Floats, LabelConfig, Targets, horizon, judge_open_ends
+from qtopt_learner.labels import Floats, LabelConfig, Targets, horizon, judge_open_ends, search_noise
 from qtopt_learner.replay import Index, Replay
 from qtopt_policy.cem import maximise
 from qtopt_policy.networks.base import QNetwork
@@ -24,7 +26,7 @@ def action_quantiles(network: QNetwork, batch: ObservationBatch, actions: Tensor
 
 @torch.no_grad()
 def state_quantiles(
-    targets: Targets, batch: ObservationBatch, seeds: list[int], config: LabelConfig
+    targets: Targets, batch: ObservationBatch, seeds: Sequence[int] | Tensor, config: LabelConfig
 ) -> Tensor:
     """Return the quantiles of the return of B states, in (0, 1), shape (B, quantiles)."""
     best = maximise(targets.first, batch, seeds, config=config.cem).best
@@ -64,5 +66,6 @@ class QuantileLabeller:
         labels: Floats = ahead.reward[:, None] + ahead.factor[:, None] * values
         return labels
 
-    def _judge(self, batch: ObservationBatch, seeds: list[int]) -> Tensor:
-        return state_quantiles(self._targets, batch.to(self._device), seeds, self._config)
+    def _judge(self, batch: ObservationBatch, seed: int) -> Tensor:
+        noise = search_noise(self._targets, len(batch), seed, self._config, self._device)
+        return state_quantiles(self._targets, batch.to(self._device), noise, self._config)

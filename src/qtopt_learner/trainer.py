@@ -18,6 +18,7 @@ from qtopt_learner.sweep import Sweep
 from qtopt_learner.targets import TargetNetworks
 from qtopt_learner.train_config import OptimiserConfig, TrainConfig
 from qtopt_policy.networks.base import QNetwork
+from qtopt_policy.networks.batch import send
 
 INPUTS = ("image", "vectors", "geometry", "action")
 # What a batch holds of a row: the inputs of the network, and V of the state that it leads to (0 at an end).
@@ -105,7 +106,7 @@ class Trainer:
         share = self._online_share()
         online = split(self.config.batch, share, self.rng)
         rows, labels, age = self._draw({"offline": self.config.batch - online, "online": online})
-        measures = self._descend(rows, torch.from_numpy(labels).to(self.device))
+        measures = self._descend(rows, send(torch.from_numpy(labels), self.device))
         self.targets.update(self.network)
         self.step += 1
         self._make_labels(share)
@@ -146,7 +147,7 @@ class Trainer:
 
     def _descend(self, rows: Rows, labels: Tensor) -> dict[str, Tensor]:
         batch = observation_batch(rows).to(self.device)
-        actions = torch.from_numpy(rows["action"]).to(self.device)
+        actions = send(torch.from_numpy(rows["action"]), self.device)
         batch, actions = augment(batch, actions, self.config.augment, self.generator)
         bounded = labels.clamp(0.0, 1.0)
         losses, q = self._objective(batch, actions, bounded)

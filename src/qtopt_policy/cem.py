@@ -17,6 +17,7 @@ that the result does not depend on what else is in the batch.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -77,16 +78,25 @@ class CemResult:
 
 
 class _Space:
-    """The tensors of an ActionSpec. A spec without choices has one, which is not part of its vectors."""
+    """The tensors of an ActionSpec. A spec without choices has one, which is not part of its vectors.
 
-    def __init__(self, spec: ActionSpec, device: torch.device) -> None:
-        self.low = torch.from_numpy(spec.low).to(device)
-        self.high = torch.from_numpy(spec.high).to(device)
-        self.centre, self.half = (self.low + self.high) / 2, (self.high - self.low) / 2
+    Attributes:
+        low, high, centre, half: bounds, middle and half range of the continuous part, shape (D,).
+        named: number of the spec's choices.
+        still: whether each choice stands still, bool, shape (choices,).
+        dealt: choice of each sample of the first round, shape (samples,).
+    """
+
+    def __init__(self, spec: ActionSpec, samples: int, device: torch.device) -> None:
+        low, high = torch.from_numpy(spec.low), torch.from_numpy(spec.high)
         self.named = len(spec.choices)
-        still = spec.is_still if self.named else [False]
         empty = not spec.continuous
-        self.still = torch.tensor([bool(s) or empty for s in still], device=device)
+        still = torch.tensor([bool(s) or empty for s in (spec.is_still if self.named else [False])])
+        if samples < len(still):
+            raise ConfigError(f"samples {samples}: fewer than the {len(still)} choices")
+        self.low, self.high = low.to(device), high.to(device)
+        self.centre, self.half = ((low + high) / 2).to(device), ((high - low) / 2).to(device)
+        self.still, self.dealt = still.to(device), _deal(still, samples).to(device)
 
     def vectors(self, values: Tensor, choice: Tensor) -> Tensor:
         """Return search vectors of continuous values (..., D) and choices (...): clipped, zero if still."""
@@ -101,7 +111,7 @@ class _Space:
 def search(
     valuation: Valuation,
     spec: ActionSpec,
-    seeds: Sequence[int],
+    seeds: Sequence[int] | Tensor,
     config: CemConfig | None = None,
     device: torch.device | None = None,
 ) -> CemResult:
@@ -110,7 +120,7 @@ def search(
     Args:
         valuation: called once per round with shape (B, samples, spec.size).
         spec: bounds and choices.
-        seeds: one per observation; equal seeds draw equal noise.
+        seeds: one per observation; equal seeds draw equal noise. Or the noise itself, see `draw_noise`.
         config: defaults to the paper's 2 x 64 samples with 6 elites.
         device: of the tensors passed to `valuation`.
 
@@ -119,17 +129,35 @@ def search(
         ShapeError: `valuation` returned another shape, or values that are not finite.
     """
     config, device = config or CemConfig(), device or torch.device("cpu")
-    space = _Space(spec, device)
-    if config.samples < len(space.still):
-        raise ConfigError(f"samples {config.samples}: fewer than the {len(space.still)} choices")
-    noise = _noise(seeds, config, len(spec.continuous)).to(device)
-    choice = _deal(space, config.samples).expand(len(seeds), -1)
+    space = _space(spec, config.samples, device)
+    noise = seeds if isinstance(seeds, Tensor) else _noise(seeds, config, len(spec.continuous)).to(device)
+    choice = space.dealt.expand(len(noise), -1)
     values = space.centre + config.initial_std * space.half * noise[:, 0]
     rounds = [_value(valuation, space.vectors(values, choice))]
     for k in range(1, config.iterations):
         values, choice = _refit(space, config, rounds[-1], values, choice, noise[:, k])
         rounds.append(_value(valuation, space.vectors(values, choice)))
     return _collect(rounds, config)
+
+
+@lru_cache(maxsize=32)
+def _space(spec: ActionSpec, samples: int, device: torch.device) -> _Space:
+    """Return the tensors of a spec: made once, since every copy to a GPU makes the CPU wait for it."""
+    return _Space(spec, samples, device)
+
+
+def draw_noise(count: int, spec: ActionSpec, config: CemConfig, seed: int, device: torch.device) -> Tensor:
+    """Draw the noise of a search for all of B observations at once, on the device that searches.
+
+    For labels of large batches, where a generator per observation would cost more than the search. What is
+    found for an observation then depends on its place in the batch.
+
+    Returns:
+        Standard normal, shape (B, iterations, samples, len(spec.continuous)).
+    """
+    generator = torch.Generator(device).manual_seed(seed)
+    shape = (count, config.iterations, config.samples, len(spec.continuous))
+    return torch.randn(shape, generator=generator, device=device)
 
 
 def _noise(seeds: Sequence[int], config: CemConfig, dims: int) -> Tensor:
@@ -139,14 +167,14 @@ def _noise(seeds: Sequence[int], config: CemConfig, dims: int) -> Tensor:
     return torch.stack([torch.randn(shape, generator=generator.manual_seed(seed)) for seed in seeds])
 
 
-def _deal(space: _Space, samples: int) -> Tensor:
+def _deal(still: Tensor, samples: int) -> Tensor:
     """Return the choice of each sample of the first round, shape (samples,)."""
-    choices = torch.arange(len(space.still), device=space.still.device)
-    still, moving = choices[space.still], choices[~space.still]
+    choices = torch.arange(len(still))
+    standing, moving = choices[still], choices[~still]
     if len(moving) == 0:
         return choices.repeat(samples // len(choices) + 1)[:samples]
-    rest = samples - len(still)
-    return torch.cat([still, moving.repeat(rest // len(moving) + 1)[:rest]])
+    rest = samples - len(standing)
+    return torch.cat([standing, moving.repeat(rest // len(moving) + 1)[:rest]])
 
 
 def _value(valuation: Valuation, vectors: Tensor) -> tuple[Tensor, Tensor]:
@@ -154,11 +182,6 @@ def _value(valuation: Valuation, vectors: Tensor) -> tuple[Tensor, Tensor]:
     if values.shape != vectors.shape[:2]:
         raise ShapeError(
             f"Q values have the shape {tuple(values.shape)}, expected {tuple(vectors.shape[:2])}"
-        )
-    if not torch.isfinite(values).all():
-        count = int((~torch.isfinite(values)).sum())
-        raise ShapeError(
-            f"{count} of {values.numel()} Q values are not finite: check weights and observation"
         )
     return vectors, values
 
@@ -202,6 +225,12 @@ def _moments(points: Tensor, elite: Tensor, config: CemConfig, space: _Space) ->
 def _collect(rounds: list[tuple[Tensor, Tensor]], config: CemConfig) -> CemResult:
     actions = torch.cat([vectors for vectors, _ in rounds], dim=1)
     values = torch.cat([value for _, value in rounds], dim=1)
+    finite = torch.isfinite(values)
+    if not finite.all():
+        count = int((~finite).sum())
+        raise ShapeError(
+            f"{count} of {values.numel()} Q values are not finite: check weights and observation"
+        )
     value, index = values.max(dim=1)
     rows = torch.arange(len(values), device=values.device)
     elite = torch.zeros_like(values, dtype=torch.bool)
@@ -213,7 +242,7 @@ def _collect(rounds: list[tuple[Tensor, Tensor]], config: CemConfig) -> CemResul
 def maximise(
     network: QNetwork,
     batch: ObservationBatch,
-    seeds: Sequence[int],
+    seeds: Sequence[int] | Tensor,
     spec: ActionSpec | None = None,
     config: CemConfig | None = None,
 ) -> CemResult:
@@ -222,7 +251,7 @@ def maximise(
     Args:
         network: in the mode in which it is to be used (eval).
         batch: B observations.
-        seeds: one per observation.
+        seeds: one per observation, or the noise itself, see `draw_noise`.
         spec: where to search; the network's own bounds by default.
         config: of the search.
 

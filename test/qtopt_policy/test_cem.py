@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from qtopt_policy.cem import CemConfig, CemResult, maximise, search
+from qtopt_policy.cem import CemConfig, CemResult, draw_noise, maximise, search
 from qtopt_policy.errors import ConfigError, ShapeError
 from qtopt_policy.grasp_action import CLOSE, TERMINATE, grasp_action_spec
 from qtopt_policy.mdp import MdpConfig
@@ -182,7 +182,7 @@ def test_elites_are_the_best_of_the_last_round() -> None:
 
 
 def test_values_that_are_not_finite_are_refused() -> None:
-    with pytest.raises(ShapeError, match="64 of 64 Q values are not finite"):
+    with pytest.raises(ShapeError, match="128 of 128 Q values are not finite"):
         search(lambda actions: actions.sum(dim=-1) * float("nan"), GRASP, [0])
 
 
@@ -250,3 +250,13 @@ def test_bounds_need_not_be_symmetric() -> None:
     spec = ActionSpec((ContinuousDim("x", "m", 1.0, 3.0),))
     result = search(lambda actions: -(actions[..., 0] - 2.5).square(), spec, [0], LONG)
     assert abs(float(result.best[0, 0]) - 2.5) < 0.01
+
+
+def test_noise_drawn_for_all_at_once_searches_like_seeds_do() -> None:
+    cpu, centre = torch.device("cpu"), torch.from_numpy(GRASP.high) * 0.5
+    noise = draw_noise(3, GRASP, LONG, 5, cpu)
+    assert torch.equal(noise, draw_noise(3, GRASP, LONG, 5, cpu))
+    assert not torch.equal(noise, draw_noise(3, GRASP, LONG, 6, cpu))
+    found = search(bowl(centre, choice=CLOSE), GRASP, noise, LONG)
+    assert found.best[:, 4:].argmax(dim=1).tolist() == [CLOSE] * 3
+    assert (found.value > 1.0 - 0.01).all()

@@ -61,6 +61,13 @@ class Geometry:
         return torch.stack([u, v], dim=-1), depth
 
 
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor on `device`; on the way to a GPU through pinned memory, so that the CPU goes on."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
 # Closer to the camera than this, or behind it, a point is not in view [m].
 MIN_DEPTH = 0.01
 
@@ -89,8 +96,8 @@ class ObservationBatch:
 
     def to(self, device: torch.device) -> "ObservationBatch":
         """Return the batch on `device`."""
-        geometry = Geometry(*(getattr(self.geometry, f.name).to(device) for f in fields(Geometry)))
-        return ObservationBatch(self.image.to(device), self.vectors.to(device), geometry)
+        geometry = Geometry(*(send(getattr(self.geometry, f.name), device) for f in fields(Geometry)))
+        return ObservationBatch(send(self.image, device), send(self.vectors, device), geometry)
 
     @classmethod
     def concatenate(cls, batches: "Sequence[ObservationBatch]") -> "ObservationBatch":

@@ -165,8 +165,9 @@ class Compact(QNetwork):
         height, width = batch.image.shape[-2:]
         pixels, visible = visible_pixels(batch.geometry, translation, yaw, height, width)
         # Pixel centres at whole numbers to grid_sample's -1 .. 1 between the outer edges of the image.
-        size = pixels.new_tensor([width, height])
-        grid = ((2.0 * pixels + 1.0) / size - 1.0).clamp(-2.0, 2.0)
+        u, v = pixels.unbind(-1)
+        grid = torch.stack([(2.0 * u + 1.0) / width - 1.0, (2.0 * v + 1.0) / height - 1.0], dim=-1)
+        grid = grid.clamp(-2.0, 2.0)
         sampled = F.grid_sample(features, grid, padding_mode="border", align_corners=False)
         mask = visible.to(sampled.dtype)
         shown = (sampled * mask.unsqueeze(1)).permute(0, 2, 3, 1).flatten(2)

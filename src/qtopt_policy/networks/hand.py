@@ -1,5 +1,7 @@
 """The points of the hand at which the compact network looks into the image."""
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -28,8 +30,8 @@ def hand_points(geometry: Geometry, translation: Tensor, yaw: Tensor) -> Tensor:
         Points, shape (B, N, POINTS, 3).
     """
     half = 0.5 * geometry.opening[:, None]
-    across = half * half.new_tensor(ACROSS)  # (B, 5)
-    along = half.new_tensor(ALONG).expand(len(half), -1)  # (B, 2)
+    across = half * _constant(ACROSS, half.device, half.dtype)  # (B, 5)
+    along = _constant(ALONG, half.device, half.dtype).expand(len(half), -1)  # (B, 2)
     x = torch.cat([torch.zeros_like(across), along], dim=-1)[:, None]  # (B, 1, PER_LAYER)
     y = torch.cat([across, torch.zeros_like(along)], dim=-1)[:, None]
     cos, sin = yaw.cos()[..., None], yaw.sin()[..., None]  # (B, N, 1)
@@ -39,3 +41,9 @@ def hand_points(geometry: Geometry, translation: Tensor, yaw: Tensor) -> Tensor:
     shape = (*level.shape[:2], 2, PER_LAYER)
     layers = [level[:, :, None].expand(*shape, 2), depth[..., None, None].expand(*shape, 1)]
     return torch.cat(layers, dim=-1).flatten(2, 3)
+
+
+@lru_cache(maxsize=32)
+def _constant(values: tuple[float, ...], device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Return a tensor of constants: made once, since every copy to a GPU makes the CPU wait for it."""
+    return torch.tensor(values, device=device, dtype=dtype)
