@@ -23,6 +23,7 @@ from qtopt_learner.actor import ActorConfig
 from qtopt_learner.bag_watch import closed_bags
 from qtopt_learner.crew import Crew, actor_crew
 from qtopt_learner.intake import Intake
+from qtopt_learner.ranks import ALONE, Ranks
 from qtopt_learner.replay import Replay
 from qtopt_learner.run import Run
 from qtopt_learner.run_config import RunConfig
@@ -47,14 +48,16 @@ class Learner:
     Args:
         config: of the run.
         console: for what is worth a line.
+        ranks: the processes that train with this one, which is the first.
 
     Attributes:
         trainer: the network in training.
         crew: actors and updaters.
     """
 
-    def __init__(self, config: RunConfig, console: Console) -> None:
+    def __init__(self, config: RunConfig, console: Console, ranks: Ranks = ALONE) -> None:
         self._config = config
+        self._ranks = ranks
         self._console = console
         self._task = Task(config)
         self._weights = config.out / "weights"
@@ -67,7 +70,8 @@ class Learner:
         self._take_own()
         self._outcomes: list[EpisodeInfo] = []
         discount = self._task.mdp.discount
-        self.trainer = Trainer(self._task.network, config.train, Experience(offline, online), discount)
+        experience = Experience(offline, online)
+        self.trainer = Trainer(self._task.network, config.train, experience, discount, ranks)
         self.crew = Crew({})
         self._acting = False
         self._watch = Watch(config.out)
@@ -132,10 +136,12 @@ class Learner:
         if trainer.step % online.intake_every == 0:
             for line in self.crew.watch():
                 self._console.print(f"[yellow]{line}[/]")
-            if self._acting or online.bags:
-                self._take_own()
-                self._report(trainer.step, run)
+            with self._ranks.others_wait():
+                if self._acting or online.bags:
+                    self._take_own()
+            self._report(trainer.step, run)
         if trainer.step % self._config.train.checkpoint_every == 0:
+            self._ranks.require_same(trainer.network)
             self._watch.films(run.metrics, trainer.step)
             for line in self._watch.evaluations(run.metrics, trainer.step):
                 self._console.print(f"[yellow]{line}[/]", soft_wrap=True)

@@ -57,6 +57,8 @@ class Replay:
         self._shape = to_mapping(layout) | {"capacity": capacity}
         known = self._read_index()
         self._columns = {name: self._column(name, known) for name in layout.columns()}
+        if not known:
+            self._write_index()  # whoever opens the folder from now on shares these columns
 
     def _read_index(self) -> bool:
         if self._folder is None or not (self._folder / INDEX_FILE).exists():

@@ -1,4 +1,7 @@
-"""Training in simulation or from bags, with a progress bar: offline data, actors beside the learner."""
+"""Training in simulation or from bags, with a progress bar: offline data, actors beside the learner.
+
+`torchrun --nproc-per-node N -m qtopt_learner.cli_train train ...` trains one network on N GPUs (ranks.py).
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from qtopt_learner.learner import NEWEST, Learner
+from qtopt_learner.ranks import Ranks, joined
+from qtopt_learner.ranks_run import follow, of_several
 from qtopt_learner.run import LogHook, Run
 from qtopt_learner.run_config import RunConfig
 from qtopt_learner.trainer import Trainer
@@ -28,8 +33,19 @@ def train(config: RunConfig, console: Console | None = None) -> Path:
         ConfigError: the configuration or the data cannot be used.
         CheckpointError: the folder holds a run that this one cannot go on with.
     """
-    console = console or Console()
-    learner = Learner(config, console)
+    with joined(config.train.device) as ranks:
+        if ranks.count > 1:
+            config = of_several(config, ranks)
+        if ranks.rank == 0:
+            _learn(config, console or Console(), ranks)
+        else:
+            follow(config, ranks)
+    return config.out / "weights" / NEWEST
+
+
+def _learn(config: RunConfig, console: Console, ranks: Ranks) -> None:
+    with ranks.others_wait():
+        learner = Learner(config, console, ranks)
     run: Run
 
     def on_step(trainer: Trainer) -> None:
@@ -42,7 +58,6 @@ def train(config: RunConfig, console: Console | None = None) -> Path:
             run.go()
         finally:
             learner.stop()
-    return config.out / "weights" / NEWEST
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from qtopt_learner.labels import Floats, Labeller
 from qtopt_learner.mixture import draw, split
 from qtopt_learner.objective import make_objective
 from qtopt_learner.quantile_labels import QuantileLabeller
+from qtopt_learner.ranks import ALONE, Ranks
 from qtopt_learner.replay import Index, Replay
 from qtopt_learner.rows import Rows, observation_batch
 from qtopt_learner.sweep import Sweep
@@ -57,6 +58,7 @@ class Trainer:
         config: of the run.
         experience: to learn from; may grow while training.
         discount: gamma.
+        ranks: the processes that train this network together.
 
     Attributes:
         network: that is trained.
@@ -67,9 +69,15 @@ class Trainer:
     """
 
     def __init__(
-        self, make: Callable[[], QNetwork], config: TrainConfig, experience: Experience, discount: float
+        self,
+        make: Callable[[], QNetwork],
+        config: TrainConfig,
+        experience: Experience,
+        discount: float,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.config = config
+        self._ranks = ranks
         self.experience = experience
         self.device = torch.device(config.device)
         with torch.random.fork_rng():
@@ -154,6 +162,7 @@ class Trainer:
         loss = losses.mean()
         self.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
+        self._ranks.average(self.network.parameters())
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.optimiser.gradient_norm)
         self._schedule()
         self.optimiser.step()

@@ -40,6 +40,13 @@ def test_a_reopened_replay_is_the_same(tmp_path: Path) -> None:
         np.testing.assert_array_equal(again.get(name, rows), column, err_msg=name)
 
 
+def test_who_opens_an_empty_replay_shares_what_is_written_later(tmp_path: Path) -> None:
+    writer, reader = Replay(LAYOUT, 8, tmp_path), Replay(LAYOUT, 8, tmp_path)
+    writer.append(numbered(3, 0), "a")
+    reader.refresh()
+    assert np.array_equal(reader.get("reward", np.arange(3)), numbered(3, 0)["reward"])
+
+
 def test_dying_while_writing_gives_up_old_rows_before_they_are_torn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
