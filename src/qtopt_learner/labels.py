@@ -28,10 +28,11 @@ from torch import Tensor
 
 from qtopt_learner.replay import Index, Replay
 from qtopt_learner.rows import observation_batch
-from qtopt_policy.cem import CemConfig, draw_noise, maximise
+from qtopt_policy.cem import CemConfig, maximise
 from qtopt_policy.errors import ConfigError
 from qtopt_policy.networks.base import QNetwork
 from qtopt_policy.networks.batch import ObservationBatch
+from qtopt_policy.sampling import draw_noise
 
 Floats = NDArray[np.float32]
 
@@ -107,7 +108,7 @@ def search_noise(
     targets: Targets, count: int, seed: int, config: LabelConfig, device: torch.device
 ) -> Tensor:
     """Return the noise of the search for the values of `count` states."""
-    return draw_noise(count, targets.first.action_spec, config.cem, seed, device)
+    return draw_noise(count, config.cem.noise_shape(targets.first.action_spec), seed, device)
 
 
 @dataclass(frozen=True, eq=False)

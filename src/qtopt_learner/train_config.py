@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from qtopt_learner.augment import AugmentConfig
+from qtopt_learner.conservative import ConservativeConfig
 from qtopt_learner.labels import LabelConfig
 from qtopt_learner.losses import LossName
 from qtopt_learner.mixture import MixConfig
@@ -76,7 +77,7 @@ class TrainConfig:
         network_config: parameters of the network.
         loss: `cross_entropy` (the paper's), `huber`, or `quantile` (Q2-Opt).
         quantile: of the loss `quantile`, and the risk that is searched.
-        optimiser, targets, labels, mix, augment: see there.
+        optimiser, targets, labels, mix, augment, conservative: see there.
         first_labels: labels made before the first gradient step.
         replay_gb: cap of each replay, offline and online [GB].
         log_every, checkpoint_every: gradient steps between.
@@ -99,6 +100,7 @@ class TrainConfig:
     labels: LabelConfig = field(default_factory=LabelConfig)
     mix: MixConfig = field(default_factory=MixConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    conservative: ConservativeConfig = field(default_factory=ConservativeConfig)
     first_labels: int = 4096
     replay_gb: float = 4.0
     log_every: int = 100
@@ -120,6 +122,10 @@ class TrainConfig:
             raise ConfigError(
                 f"loss quantile with labels of kind {self.labels.kind}, fresh {self.labels.fresh}: its are "
                 "distributions, made for each batch: set labels.kind to bellman and labels.fresh"
+            )
+        if self.loss == "quantile" and self.conservative.weight:
+            raise ConfigError(
+                f"loss quantile with conservative.weight {self.conservative.weight}: it has no logits; set 0"
             )
 
     @property

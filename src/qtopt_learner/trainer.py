@@ -158,7 +158,7 @@ class Trainer:
         actions = send(torch.from_numpy(rows["action"]), self.device)
         batch, actions = augment(batch, actions, self.config.augment, self.generator)
         bounded = labels.clamp(0.0, 1.0)
-        losses, q = self._objective(batch, actions, bounded)
+        losses, q = self._objective(batch, actions, bounded, self._rival_seed())
         loss = losses.mean()
         self.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
@@ -179,6 +179,9 @@ class Trainer:
             "labels_clipped": clipped,
             "gradient_norm": norm,
         }
+
+    def _rival_seed(self) -> int:
+        return int(self.rng.integers(2**62)) if self.config.conservative.weight else 0
 
     def _schedule(self) -> None:
         config = self.config.optimiser

@@ -17,7 +17,6 @@ that the result does not depend on what else is in the batch.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -25,6 +24,7 @@ from torch import Tensor
 from qtopt_policy.errors import ConfigError, ShapeError
 from qtopt_policy.networks.base import QNetwork
 from qtopt_policy.networks.batch import ObservationBatch
+from qtopt_policy.sampling import Space, seeded_noise, space_of
 from qtopt_policy.specs import ActionSpec
 
 # Maps search vectors of shape (B, N, ActionSpec.size) to values of shape (B, N).
@@ -57,6 +57,10 @@ class CemConfig:
         if not (self.initial_std > 0.0 and self.min_std > 0.0):
             raise ConfigError(f"initial_std {self.initial_std}, min_std {self.min_std}: must be above 0")
 
+    def noise_shape(self, spec: ActionSpec) -> tuple[int, int, int]:
+        """Return the shape of the noise of one observation's search."""
+        return self.iterations, self.samples, len(spec.continuous)
+
 
 @dataclass(frozen=True, eq=False)
 class CemResult:
@@ -77,37 +81,6 @@ class CemResult:
     elite: Tensor
 
 
-class _Space:
-    """The tensors of an ActionSpec. A spec without choices has one, which is not part of its vectors.
-
-    Attributes:
-        low, high, centre, half: bounds, middle and half range of the continuous part, shape (D,).
-        named: number of the spec's choices.
-        still: whether each choice stands still, bool, shape (choices,).
-        dealt: choice of each sample of the first round, shape (samples,).
-    """
-
-    def __init__(self, spec: ActionSpec, samples: int, device: torch.device) -> None:
-        low, high = torch.from_numpy(spec.low), torch.from_numpy(spec.high)
-        self.named = len(spec.choices)
-        empty = not spec.continuous
-        still = torch.tensor([bool(s) or empty for s in (spec.is_still if self.named else [False])])
-        if samples < len(still):
-            raise ConfigError(f"samples {samples}: fewer than the {len(still)} choices")
-        self.low, self.high = low.to(device), high.to(device)
-        self.centre, self.half = ((low + high) / 2).to(device), ((high - low) / 2).to(device)
-        self.still, self.dealt = still.to(device), _deal(still, samples).to(device)
-
-    def vectors(self, values: Tensor, choice: Tensor) -> Tensor:
-        """Return search vectors of continuous values (..., D) and choices (...): clipped, zero if still."""
-        moving = ~self.still[choice].unsqueeze(-1)
-        clipped = values.clamp(self.low, self.high) * moving
-        if not self.named:
-            return clipped
-        one_hot = torch.nn.functional.one_hot(choice, self.named).to(values.dtype)
-        return torch.cat([clipped, one_hot], dim=-1)
-
-
 def search(
     valuation: Valuation,
     spec: ActionSpec,
@@ -120,7 +93,7 @@ def search(
     Args:
         valuation: called once per round with shape (B, samples, spec.size).
         spec: bounds and choices.
-        seeds: one per observation; equal seeds draw equal noise. Or the noise itself, see `draw_noise`.
+        seeds: one per observation; equal seeds draw equal noise; or the noise (sampling.draw_noise).
         config: defaults to the paper's 2 x 64 samples with 6 elites.
         device: of the tensors passed to `valuation`.
 
@@ -129,8 +102,8 @@ def search(
         ShapeError: `valuation` returned another shape, or values that are not finite.
     """
     config, device = config or CemConfig(), device or torch.device("cpu")
-    space = _space(spec, config.samples, device)
-    noise = seeds if isinstance(seeds, Tensor) else _noise(seeds, config, len(spec.continuous)).to(device)
+    space = space_of(spec, config.samples, device)
+    noise = seeds if isinstance(seeds, Tensor) else seeded_noise(seeds, config.noise_shape(spec)).to(device)
     choice = space.dealt.expand(len(noise), -1)
     values = space.centre + config.initial_std * space.half * noise[:, 0]
     rounds = [_value(valuation, space.vectors(values, choice))]
@@ -138,43 +111,6 @@ def search(
         values, choice = _refit(space, config, rounds[-1], values, choice, noise[:, k])
         rounds.append(_value(valuation, space.vectors(values, choice)))
     return _collect(rounds, config)
-
-
-@lru_cache(maxsize=32)
-def _space(spec: ActionSpec, samples: int, device: torch.device) -> _Space:
-    """Return the tensors of a spec: made once, since every copy to a GPU makes the CPU wait for it."""
-    return _Space(spec, samples, device)
-
-
-def draw_noise(count: int, spec: ActionSpec, config: CemConfig, seed: int, device: torch.device) -> Tensor:
-    """Draw the noise of a search for all of B observations at once, on the device that searches.
-
-    For labels of large batches, where a generator per observation would cost more than the search. What is
-    found for an observation then depends on its place in the batch.
-
-    Returns:
-        Standard normal, shape (B, iterations, samples, len(spec.continuous)).
-    """
-    generator = torch.Generator(device).manual_seed(seed)
-    shape = (count, config.iterations, config.samples, len(spec.continuous))
-    return torch.randn(shape, generator=generator, device=device)
-
-
-def _noise(seeds: Sequence[int], config: CemConfig, dims: int) -> Tensor:
-    """Return standard normal noise, shape (B, iterations, samples, dims)."""
-    shape = (config.iterations, config.samples, dims)
-    generator = torch.Generator()
-    return torch.stack([torch.randn(shape, generator=generator.manual_seed(seed)) for seed in seeds])
-
-
-def _deal(still: Tensor, samples: int) -> Tensor:
-    """Return the choice of each sample of the first round, shape (samples,)."""
-    choices = torch.arange(len(still))
-    standing, moving = choices[still], choices[~still]
-    if len(moving) == 0:
-        return choices.repeat(samples // len(choices) + 1)[:samples]
-    rest = samples - len(standing)
-    return torch.cat([standing, moving.repeat(rest // len(moving) + 1)[:rest]])
 
 
 def _value(valuation: Valuation, vectors: Tensor) -> tuple[Tensor, Tensor]:
@@ -187,7 +123,7 @@ def _value(valuation: Valuation, vectors: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _refit(
-    space: _Space,
+    space: Space,
     config: CemConfig,
     last: tuple[Tensor, Tensor],
     values: Tensor,
@@ -212,7 +148,7 @@ def _refit(
     return drawn, torch.gather(elite, 1, source)
 
 
-def _moments(points: Tensor, elite: Tensor, config: CemConfig, space: _Space) -> tuple[Tensor, Tensor]:
+def _moments(points: Tensor, elite: Tensor, config: CemConfig, space: Space) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation of the elites of the same choice, for each elite, (B, M, D)."""
     same = (elite.unsqueeze(1) == elite.unsqueeze(2)).to(points.dtype)  # (B, M, M)
     weight = same / same.sum(dim=2, keepdim=True)
@@ -251,7 +187,7 @@ def maximise(
     Args:
         network: in the mode in which it is to be used (eval).
         batch: B observations.
-        seeds: one per observation, or the noise itself, see `draw_noise`.
+        seeds: one per observation; or the noise (sampling.draw_noise).
         spec: where to search; the network's own bounds by default.
         config: of the search.
 

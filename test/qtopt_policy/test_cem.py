@@ -7,12 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from qtopt_policy.cem import CemConfig, CemResult, draw_noise, maximise, search
+from qtopt_policy.cem import CemConfig, CemResult, maximise, search
 from qtopt_policy.errors import ConfigError, ShapeError
 from qtopt_policy.grasp_action import CLOSE, TERMINATE, grasp_action_spec
 from qtopt_policy.mdp import MdpConfig
 from qtopt_policy.networks.batch import from_observations
 from qtopt_policy.networks.registry import make_network
+from qtopt_policy.sampling import draw_noise
 from qtopt_policy.specs import ActionSpec, ContinuousDim
 from support.policy_samples import make_observation
 
@@ -254,9 +255,9 @@ def test_bounds_need_not_be_symmetric() -> None:
 
 def test_noise_drawn_for_all_at_once_searches_like_seeds_do() -> None:
     cpu, centre = torch.device("cpu"), torch.from_numpy(GRASP.high) * 0.5
-    noise = draw_noise(3, GRASP, LONG, 5, cpu)
-    assert torch.equal(noise, draw_noise(3, GRASP, LONG, 5, cpu))
-    assert not torch.equal(noise, draw_noise(3, GRASP, LONG, 6, cpu))
+    noise = draw_noise(3, LONG.noise_shape(GRASP), 5, cpu)
+    assert torch.equal(noise, draw_noise(3, LONG.noise_shape(GRASP), 5, cpu))
+    assert not torch.equal(noise, draw_noise(3, LONG.noise_shape(GRASP), 6, cpu))
     found = search(bowl(centre, choice=CLOSE), GRASP, noise, LONG)
     assert found.best[:, 4:].argmax(dim=1).tolist() == [CLOSE] * 3
     assert (found.value > 1.0 - 0.01).all()

@@ -21,7 +21,8 @@ def expected_pixels(seed: int, mount: Mount, frame: ActionFrame, action: GraspAc
     """Place the hand's points by Pose and GraspAction.target, project them by CameraModel."""
     observation = make_observation(seed, mount=mount, tilt=0.03)
     target = action.target(observation.tool_pose, frame)
-    in_hand = [[0.0, 0.5 * OPENING * y, 0.0] for y in ACROSS] + [[x, 0.0, 0.0] for x in ALONG]
+    in_hand = [[0.0, 0.5 * OPENING * y, 0.0] for y in np.linspace(-1.0, 1.0, ACROSS)]
+    in_hand += [[x, 0.0, 0.0] for x in (-ALONG, ALONG)]
     at_tips = target.transform(in_hand)
     on_floor = at_tips.copy()
     on_floor[:, 2] = observation.tool_pose.position[2] - observation.height_to_bottom

@@ -1,17 +1,15 @@
 """The points of the hand at which the compact network looks into the image."""
 
-from functools import lru_cache
-
 import torch
 from torch import Tensor
 
 from qtopt_policy.networks.batch import Geometry
 
-# Across the opened fingers, in half openings along the tool's y: both fingertips, and between them.
-ACROSS = (-1.0, -0.5, 0.0, 0.5, 1.0)
-# Along the tool's x, to both sides of the fingers [m].
-ALONG = (-0.02, 0.02)
-PER_LAYER = len(ACROSS) + len(ALONG)
+# Points across the opened fingers, along the tool's y: both fingertips, and evenly between them.
+ACROSS = 5
+# Along the tool's x, so far to both sides of the fingers [m].
+ALONG = 0.02
+PER_LAYER = ACROSS + 2
 POINTS = 2 * PER_LAYER
 
 
@@ -30,8 +28,9 @@ def hand_points(geometry: Geometry, translation: Tensor, yaw: Tensor) -> Tensor:
         Points, shape (B, N, POINTS, 3).
     """
     half = 0.5 * geometry.opening[:, None]
-    across = half * _constant(ACROSS, half.device, half.dtype)  # (B, 5)
-    along = _constant(ALONG, half.device, half.dtype).expand(len(half), -1)  # (B, 2)
+    # Made on the device: a copy of constants to a GPU would make the CPU wait for it.
+    across = half * torch.linspace(-1.0, 1.0, ACROSS, device=half.device)  # (B, ACROSS)
+    along = torch.linspace(-ALONG, ALONG, 2, device=half.device).expand(len(half), -1)  # (B, 2)
     x = torch.cat([torch.zeros_like(across), along], dim=-1)[:, None]  # (B, 1, PER_LAYER)
     y = torch.cat([across, torch.zeros_like(along)], dim=-1)[:, None]
     cos, sin = yaw.cos()[..., None], yaw.sin()[..., None]  # (B, N, 1)
@@ -41,9 +40,3 @@ def hand_points(geometry: Geometry, translation: Tensor, yaw: Tensor) -> Tensor:
     shape = (*level.shape[:2], 2, PER_LAYER)
     layers = [level[:, :, None].expand(*shape, 2), depth[..., None, None].expand(*shape, 1)]
     return torch.cat(layers, dim=-1).flatten(2, 3)
-
-
-@lru_cache(maxsize=32)
-def _constant(values: tuple[float, ...], device: torch.device, dtype: torch.dtype) -> Tensor:
-    """Return a tensor of constants: made once, since every copy to a GPU makes the CPU wait for it."""
-    return torch.tensor(values, device=device, dtype=dtype)
