@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from qtopt_learner.conservative import ConservativeConfig, pessimism, with_rivals
-from qtopt_learner.train_config import LabelConfig, TrainConfig
+from qtopt_learner.labels import LabelConfig
+from qtopt_learner.train_config import TrainConfig
 from qtopt_policy.errors import ConfigError
 from qtopt_policy.grasp_action import TERMINATE, grasp_action_spec
 
