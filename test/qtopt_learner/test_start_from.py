@@ -16,7 +16,7 @@ from qtopt_policy.errors import CheckpointError
 from support.recordings import recording
 
 SMALL = TrainConfig(
-    steps=2, batch=8, network_config={"width": 24, "channels": 24}, first_labels=8, replay_gb=0.01, threads=1
+    steps=2, batch=8, network_config={"width": 32, "channels": 24}, first_labels=8, replay_gb=0.01, threads=1
 )
 SHIPPED = Path("models/compact_wrist/policy.safetensors")
 
@@ -69,7 +69,7 @@ def test_a_run_that_goes_on_goes_on_from_its_own_state(config: RunConfig) -> Non
 
 def test_weights_of_another_network_are_refused(config: RunConfig) -> None:
     other = replace(config, train=replace(SMALL, network_config={"width": 16, "channels": 24}))
-    with pytest.raises(CheckpointError, match=r"'width': 24.*'width': 16.*network_config"):
+    with pytest.raises(CheckpointError, match=r"'width': 32.*'width': 16.*network_config"):
         train(other, quiet())
 
 
