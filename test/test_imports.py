@@ -21,7 +21,7 @@ ROS = re.compile(
 # Which files, relative to src, may import which libraries.
 HOMES = {
     r"rclpy|\w+_msgs|std_srvs|rcl_interfaces|builtin_interfaces": r".*_node\.py|.*/ros_client\.py",
-    r"torch": r"qtopt_policy/(networks/.*|cem\.py|checkpoint\.py)|qtopt_learner/.*",
+    r"torch": r"qtopt_policy/(networks/.*|cem\.py|sampling\.py|checkpoint\.py)|qtopt_learner/.*",
     r"mujoco": r"grasp_bringup/(kinematics\.py|sim/.*)",
     r"launch|launch_ros": r"grasp_bringup/launching\.py",
     r"moveit": r"grasp_bringup/moveit_node\.py",

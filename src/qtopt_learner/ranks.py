@@ -15,6 +15,10 @@ from datetime import timedelta
 
 import torch
 import torch.distributed as dist
+
+# Before there is a group: its default arguments keep the group that there is when it is imported, and an
+# optimiser imports it; the group's threads would live on and abort the process at its end.
+import torch.distributed.nn.functional
 from torch import nn
 
 from qtopt_policy.errors import ConfigError, QtoptError

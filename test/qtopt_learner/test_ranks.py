@@ -22,6 +22,7 @@ from qtopt_learner.ranks import RanksError, joined
 
 with joined("cpu") as ranks:
     layer = torch.nn.Linear(2, 1, bias=False)
+    torch.optim.AdamW(layer.parameters())
     with torch.no_grad():
         layer.weight.fill_(1.0)
     layer(torch.full((1, 2), float(ranks.rank + 1))).sum().backward()
@@ -35,7 +36,9 @@ with joined("cpu") as ranks:
         ranks.require_same(layer)
     except RanksError as error:
         found += f", refused: {error}"
-    Path(sys.argv[1], str(ranks.rank)).write_text(found)
+names = [task.joinpath("comm").read_text() for task in Path("/proc/self/task").iterdir()]
+assert not [name for name in names if "gloo" in name], names
+Path(sys.argv[1], str(ranks.rank)).write_text(found)
 """
 
 
@@ -59,7 +62,7 @@ def options(tmp_path: Path, data: Path, steps: int) -> list[str]:
     return [*words, "--online.intake-every", "2"]
 
 
-def test_gradients_are_averaged_and_weights_that_differ_are_refused(tmp_path: Path) -> None:
+def test_gradients_are_averaged_weights_that_differ_are_refused_and_no_thread_is_left(tmp_path: Path) -> None:
     script = tmp_path / "child.py"
     script.write_text(CHILD)
     done = torchrun(str(script), str(tmp_path))
