@@ -2,13 +2,13 @@
 
 Nothing in logged data contradicts a Q that is too high for a move that is not in it, and the maximum over
 moves finds such a Q: the policy dithers after what does not exist. QT-Opt mends that with its own episodes
-(1806.10293, section 5). Where there are none, conservative Q-learning (2006.04779, equation 4, in logits q)
+(1806.10293, section 6.1). Where there are none, conservative Q-learning (2006.04779, equation 4, in logits q)
 adds to the loss of each transition
 
     weight (log (1/(1 + N) sum_j exp q(s, a_j)) - q(s, a_0))
 
 with a_0 the move that was made and a_1..a_N rivals: drawn uniformly, each still choice once. It pulls down
-what is high without a reason in the data and leaves the order of what is in it.
+what is high without a reason in the data.
 """
 
 import math

@@ -7,10 +7,9 @@ import pytest
 
 from qtopt_learner.metrics import CSV_FILE, read_metrics
 from qtopt_learner.ranks import ALONE, Ranks
-from qtopt_learner.store import StoreWriter
 from qtopt_policy.checkpoint import load_checkpoint
 from qtopt_policy.errors import ConfigError
-from support.recordings import recording
+from support.recordings import make_store
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 CHILD = """
@@ -49,10 +48,7 @@ def torchrun(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    with StoreWriter(tmp_path / "data", "a", 2) as writer:
-        for seed in range(4):
-            writer.append(recording(f"e{seed}", seed=seed, success=seed % 2 == 0, count=6).episode)
-    return tmp_path / "data"
+    return make_store(tmp_path / "data", 4)
 
 
 def options(tmp_path: Path, data: Path, steps: int) -> list[str]:

@@ -8,12 +8,11 @@ from rich.console import Console
 
 from qtopt_learner.learner import Learner
 from qtopt_learner.run_config import RunConfig
-from qtopt_learner.store import StoreWriter
 from qtopt_learner.train import train
 from qtopt_learner.train_config import TrainConfig
 from qtopt_policy.checkpoint import Checkpoint, load_checkpoint
 from qtopt_policy.errors import CheckpointError
-from support.recordings import recording
+from support.recordings import make_store
 
 SMALL = TrainConfig(
     steps=2, batch=8, network_config={"width": 32, "channels": 24}, first_labels=8, replay_gb=0.01, threads=1
@@ -23,10 +22,8 @@ SHIPPED = Path("models/compact_wrist/policy.safetensors")
 
 @pytest.fixture
 def config(tmp_path: Path) -> RunConfig:
-    with StoreWriter(tmp_path / "data", "a", 2) as writer:
-        for seed in range(2):
-            writer.append(recording(f"e{seed}", seed=seed, success=seed == 0, count=6).episode)
-    return RunConfig(tmp_path / "run", (tmp_path / "data",), SMALL, start_from=SHIPPED)
+    data = make_store(tmp_path / "data", 2)
+    return RunConfig(tmp_path / "run", (data,), SMALL, start_from=SHIPPED)
 
 
 def quiet() -> Console:

@@ -28,7 +28,7 @@ from qtopt_learner.trainer import Trainer
 from qtopt_policy.checkpoint import load_checkpoint
 from qtopt_policy.errors import CheckpointError, ConfigError
 from support.episodes import make_signals
-from support.recordings import recording
+from support.recordings import make_store, recording
 
 TRAIN = TrainConfig(
     steps=6,
@@ -45,10 +45,7 @@ TRAIN = TrainConfig(
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    with StoreWriter(tmp_path / "data", "a", 2) as writer:
-        for seed in range(4):
-            writer.append(recording(f"e{seed}", seed=seed, success=seed % 2 == 0, count=6).episode)
-    return tmp_path / "data"
+    return make_store(tmp_path / "data", 4)
 
 
 def quiet() -> Console:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from qtopt_collector.episode import Episode, EpisodeInfo, Steps
 from qtopt_collector.report.recording import Recording, Trace, topic_stats
+from qtopt_learner.store import StoreWriter
 from qtopt_policy.camera import CameraModel
 from qtopt_policy.geometry import Pose, pointing_down
 from qtopt_policy.grasp_action import CLOSE, MOVE, TERMINATE, GraspAction
@@ -86,3 +87,11 @@ def recording(
         search={i: painted(rng) for i in range(count)} if search else {},
         drop={"before": painted(rng), "after": painted(rng)},
     )
+
+
+def make_store(folder: Path, episodes: int) -> Path:
+    """Write episodes of 6 steps in shards of two, every second one a success; return the folder."""
+    with StoreWriter(folder, "a", 2) as writer:
+        for seed in range(episodes):
+            writer.append(recording(f"e{seed}", seed=seed, success=seed % 2 == 0, count=6).episode)
+    return folder

@@ -61,15 +61,15 @@ class Geometry:
         return torch.stack([u, v], dim=-1), depth
 
 
+# Closer to the camera than this, or behind it, a point is not in view [m].
+MIN_DEPTH = 0.01
+
+
 def send(tensor: Tensor, device: torch.device) -> Tensor:
     """Return a tensor on `device`; on the way to a GPU through pinned memory, so that the CPU goes on."""
     if device.type == "cuda" and tensor.device.type == "cpu":
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)
-
-
-# Closer to the camera than this, or behind it, a point is not in view [m].
-MIN_DEPTH = 0.01
 
 
 @dataclass(frozen=True, eq=False)
