@@ -7,6 +7,7 @@ its episodes, is told to stop, or its parent is gone.
 
 import os
 import signal
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,9 @@ from qtopt_policy.policies.random_policy import RandomPolicy
 from qtopt_policy.policies.registry import make_policy
 from qtopt_policy.share import resolve
 
+# Scenes kept to be played again; beyond that the oldest are forgotten.
+MOST_FAILED = 64
+
 ActorPolicy = Literal["random", "scripted", "scripted_exact", "cem"]
 
 
@@ -41,6 +45,8 @@ class ActorConfig:
         epsilon: share of random steps of an exploring episode.
         noise: on the moves of an exploring episode, in shares of the bounds.
         explore: share of the episodes that explore; the others show what the policy can do.
+        again: exploring episodes that are played in each scene in which the policy failed without exploring,
+            in place of new scenes: what is hard is seen more often.
         index, actors: this actor's number among how many; their scenes differ.
         first_seed: added to the seeds that the scene file keeps for evaluation.
         episodes: that it plays in all its lives (a shard flushed early counts as full); None goes on until
@@ -59,6 +65,7 @@ class ActorConfig:
     epsilon: float = 0.0
     noise: float = 0.0
     explore: float = 1.0
+    again: int = 0
     index: int = 0
     actors: int = 1
     first_seed: int = 0
@@ -74,6 +81,8 @@ class ActorConfig:
             raise ConfigError(f"actor {self.index} of {self.actors}")
         if not 0.0 <= self.explore <= 1.0:
             raise ConfigError(f"explore {self.explore}: must be in [0, 1]")
+        if self.again < 0:
+            raise ConfigError(f"again {self.again}: must not be negative")
         if self.policy == "cem" and self.weights is None:
             raise ConfigError("actor with the policy cem: needs a file of weights")
 
@@ -100,16 +109,21 @@ class Actor:
         self._loaded: tuple[int, int] | None = None
         self._policies: tuple[Policy, Policy] | None = None
         self._checkpoint = ""
+        self._failed: deque[int] = deque(maxlen=MOST_FAILED)
 
     def play(self) -> None:
         """Play one episode and hand it to the store."""
         config = self._config
-        seed = self._base + self.played * config.actors + config.index
+        number = self._base + self.played * config.actors + config.index
         explores = int(self.played * config.explore) != int((self.played + 1) * config.explore)
         policy = self._current()[explores]
         epsilon = config.epsilon if explores else 0.0
         origin = Origin(config.prefix, self._checkpoint, epsilon, self._digest)
-        self._writer.append(roll_out(self._env, policy, config.split, seed, origin))
+        scene = self._failed.popleft() if explores and self._failed else number
+        episode = roll_out(self._env, policy, config.split, scene, origin, chance=number)
+        self._writer.append(episode)
+        if not explores and not episode.info.success:
+            self._failed.extend([scene] * config.again)
         self.played += 1
 
     def _current(self) -> tuple[Policy, Policy]:

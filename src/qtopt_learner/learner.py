@@ -162,6 +162,7 @@ class Learner:
             epsilon=online.epsilon,
             noise=online.noise,
             explore=online.explore,
+            again=online.again,
             first_seed=ONLINE_SEEDS * (1 + config.train.seed % 10),
             per_shard=online.per_shard,
             camera=config.camera,

@@ -1,4 +1,8 @@
-"""Which transitions a batch holds: uniform within offline and online experience, mixed by a bounded ramp."""
+"""Which transitions a batch holds: uniform within offline and online experience, mixed by a bounded ramp.
+
+A share of them may be the ends of their episodes instead. What happened there is known, not predicted, and
+all other values hang on it, but it is one row of many; successes and failures become more frequent alike.
+"""
 
 from dataclasses import dataclass
 
@@ -23,15 +27,19 @@ class MixConfig:
         share: largest share of a batch, 0 to 1.
         least: online rows before any is used.
         full: online rows at which the share is reached.
+        ends: share of the rows drawn in whose place the last row of their episode is used, 0 to 1.
     """
 
     share: float = 0.5
     least: int = 800
     full: int = 4000
+    ends: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.share <= 1.0:
             raise ConfigError(f"share {self.share}: must be in [0, 1]")
+        if not 0.0 <= self.ends <= 1.0:
+            raise ConfigError(f"ends {self.ends}: must be in [0, 1]")
         if not 0 < self.least <= self.full:
             raise ConfigError(f"least {self.least} and full {self.full}: need 0 < least <= full")
 
@@ -49,9 +57,14 @@ def split(count: int, share: float, rng: np.random.Generator) -> int:
 
 
 def draw(
-    replay: Replay, count: int, oldest: int | None, rng: np.random.Generator, complete: bool = False
+    replay: Replay,
+    count: int,
+    oldest: int | None,
+    rng: np.random.Generator,
+    complete: bool = False,
+    ends: float = 0.0,
 ) -> Index:
-    """Draw transitions uniformly, with replacement.
+    """Draw transitions with replacement, uniformly but for the ends of episodes.
 
     Args:
         replay: to draw from.
@@ -59,6 +72,7 @@ def draw(
         oldest: gradient step since which the label must have been made; None needs no label.
         rng: the only source of chance.
         complete: leave out episodes whose end is not known.
+        ends: see MixConfig.
 
     Raises:
         ConfigError: hardly any transition has such a label.
@@ -69,6 +83,9 @@ def draw(
         if missing <= 0:
             break
         rows = rng.integers(replay.first, max(replay.end, replay.first + 1), size=2 * missing)
+        if len(replay) and ends > 0.0:
+            moved = (rng.random(len(rows)) < ends) & replay.get("complete", rows)
+            rows = rows + np.where(moved, replay.get("remaining", rows), 0)
         usable = rows[fresh(replay, rows, oldest)] if len(replay) else rows[:0]
         if complete:
             usable = usable[replay.get("complete", usable)]

@@ -17,7 +17,7 @@ class Origin:
     """Where an episode comes from, for its information.
 
     Attributes:
-        prefix: of its id; id = prefix-seed.
+        prefix: of its id; id = prefix-seed, or prefix-chance where that is given.
         checkpoint: digest of the weights or "".
         epsilon: share of random actions.
         benchmark: digest of the benchmark's definition or "".
@@ -29,13 +29,16 @@ class Origin:
     benchmark: str = ""
 
 
-def roll_out(env: GraspEnv, policy: Policy, split: str, seed: int, origin: Origin) -> Episode:
-    """Play one episode; scene and policy draw all their chance from `seed`."""
+def roll_out(
+    env: GraspEnv, policy: Policy, split: str, seed: int, origin: Origin, chance: int | None = None
+) -> Episode:
+    """Play one episode; the scene comes from `seed`, the policy's chance from `chance`, or `seed` too."""
+    chance = seed if chance is None else chance
     _, info = env.reset(seed=seed, options={"split": split})
-    policy.reset(seed)
+    policy.reset(chance)
     camera = env.observation.camera
     records, images = [], []
-    name = f"{origin.prefix}-{seed}"
+    name = f"{origin.prefix}-{chance}"
     done = False
     while not done:
         observation = env.observation

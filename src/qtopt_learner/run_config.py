@@ -16,7 +16,7 @@ class OnlineConfig:
         bags: folders into which collectors put episodes meanwhile, of a robot for example; each bag is taken
             once it is closed.
         start: gradient step from which they play: before, the policy knows nothing.
-        epsilon, noise, explore: see ActorConfig.
+        epsilon, noise, explore, again: see ActorConfig.
         per_shard: episodes per file.
         publish_every: gradient steps between new weights.
         intake_every: gradient steps between looks for new episodes.
@@ -28,6 +28,7 @@ class OnlineConfig:
     epsilon: float = 0.2
     noise: float = 0.1
     explore: float = 0.7
+    again: int = 0
     per_shard: int = 4
     publish_every: int = 200
     intake_every: int = 20

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -77,7 +78,28 @@ def test_a_share_of_the_episodes_explores(tmp_path: Path) -> None:
     assert names == [("cem", 0.0), exploring, ("cem", 0.0), exploring]
 
 
+def test_exploring_episodes_repeat_the_scenes_of_failures_with_other_chance(tmp_path: Path) -> None:
+    path = weights(tmp_path, seed=1)  # never trained: it fails
+    config = ActorConfig(
+        tmp_path / "store", "a", "cem", weights=path, epsilon=1.0, explore=0.75, again=2, per_shard=8
+    )
+    actor = Actor(config)
+    for _ in range(8):
+        actor.play()
+    actor.close()
+    episodes = list(read_store(tmp_path / "store"))
+    assert [e.info.policy == "cem" for e in episodes] == [True, False, False, False] * 2
+    assert not any(e.info.success for e in episodes if e.info.policy == "cem")
+    first, *again = episodes[:3]
+    assert [e.info.seed for e in again] == [first.info.seed] * 2
+    assert episodes[3].info.seed == 10_003  # twice is enough: a new scene
+    assert len({e.info.episode_id for e in episodes}) == 8
+    assert not np.array_equal(again[0].steps.asked[0], again[1].steps.asked[0])
+
+
 def test_senseless_configs_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="again -1"):
+        ActorConfig(tmp_path, "a", again=-1)
     with pytest.raises(ConfigError, match="needs a file of weights"):
         ActorConfig(tmp_path, "a", "cem")
     with pytest.raises(ConfigError, match="actor 2 of 2"):

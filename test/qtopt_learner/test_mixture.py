@@ -70,6 +70,18 @@ def test_draws_are_uniform() -> None:
     assert counts.max() < 1200
 
 
+def test_a_share_of_the_rows_is_moved_to_the_ends_of_their_episodes() -> None:
+    replay = replay_of([True, False, True])  # rows 4 to 7 are of an aborted episode
+    rows = draw(replay, 20_000, None, np.random.default_rng(0), ends=0.4)
+    counts = np.bincount(rows, minlength=12) / 20_000
+    others = [0, 1, 2, 8, 9, 10]
+    # Of 11 equally frequent transitions an end keeps its own and takes 0.4 of the 3 before it.
+    assert counts[others] == pytest.approx(0.6 / 11, abs=0.01)
+    assert counts[[3, 11]] == pytest.approx((1 + 3 * 0.4) / 11, abs=0.01)
+    assert counts[[4, 5, 6]] == pytest.approx(1 / 11, abs=0.01)
+    assert counts[7] == 0.0
+
+
 def test_a_replay_without_labels_is_an_error_not_an_endless_search() -> None:
     with pytest.raises(ConfigError, match="hardly any has a label"):
         draw(replay_of([True]), 5, 0, np.random.default_rng(0))
