@@ -30,7 +30,7 @@ def main(run: Path, weights: Path, evaluation: Path, model: Path) -> int:
     model.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(weights, model / "policy.safetensors")
     config = json.loads((run / "run.json").read_text())
-    for key in ("out", "data"):
+    for key in ("out", "data", "mdp", "start_from"):
         config[key] = _relative(config[key])
     (model / "run.json").write_text(json.dumps(config, indent=1) + "\n")
     scores = {key: found[key] for key in ("benchmark_digest", "seeds", "scores")}
@@ -40,10 +40,12 @@ def main(run: Path, weights: Path, evaluation: Path, model: Path) -> int:
     return 0
 
 
-def _relative(value: str | list[str]) -> str | list[str]:
-    """Return paths as they are named below the folder that holds runs/."""
+def _relative(value: str | list[str] | None) -> str | list[str] | None:
+    """Return absolute paths as they are named below the folder that holds runs/."""
     if isinstance(value, list):
         return [str(_relative(entry)) for entry in value]
+    if value is None or not Path(value).is_absolute():
+        return value
     parts = Path(value).parts
     return str(Path(*parts[parts.index("runs") :])) if "runs" in parts else Path(value).name
 
