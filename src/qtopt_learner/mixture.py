@@ -79,14 +79,14 @@ def draw(
     """
     parts: list[Index] = []
     missing = count
-    for _ in range(ROUNDS):
+    for _ in range(ROUNDS if len(replay) else 0):
         if missing <= 0:
             break
-        rows = rng.integers(replay.first, max(replay.end, replay.first + 1), size=2 * missing)
-        if len(replay) and ends > 0.0:
+        rows = rng.integers(replay.first, replay.end, size=2 * missing)
+        if ends > 0.0:
             moved = (rng.random(len(rows)) < ends) & replay.get("complete", rows)
             rows = rows + np.where(moved, replay.get("remaining", rows), 0)
-        usable = rows[fresh(replay, rows, oldest)] if len(replay) else rows[:0]
+        usable = rows[fresh(replay, rows, oldest)]
         if complete:
             usable = usable[replay.get("complete", usable)]
         parts.append(usable[:missing])

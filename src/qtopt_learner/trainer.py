@@ -129,13 +129,14 @@ class Trainer:
 
     def _draw(self, counts: dict[str, int]) -> tuple[Rows, Floats, Index]:
         wanted, ends = self.config.labels, self.config.mix.ends
-        oldest = self.step - wanted.age_limit if wanted.age_limit is not None else 0
+        oldest = None
+        if wanted.cached:
+            oldest = self.step - wanted.age_limit if wanted.age_limit is not None else 0
         parts, labels, ages = [], [], []
         for name, replay in self.experience.replays().items():
             if counts[name] == 0:
                 continue
-            since = oldest if wanted.cached else None
-            index = draw(replay, counts[name], since, self.rng, wanted.kind == "outcome", ends)
+            index = draw(replay, counts[name], oldest, self.rng, wanted.kind == "outcome", ends)
             labels.append(self._label(replay, index))
             parts.append(replay.gather(index, DRAWN))
             ages.append(self.step - replay.get("value_step", index))

@@ -202,13 +202,15 @@ def test_silence_holds_the_arm_on_its_way(make: Make) -> None:
 
 
 def test_lost_heartbeat_holds_the_arm_though_wishes_go_on(make: Make) -> None:
-    cell = make(*UNGUARDED)
+    # 0.4 s on the wall: the default would let the arm arrive first.
+    cell = make(*UNGUARDED, "guard_node:heartbeat_timeout:=0.04")
     cell.own()
     goal = cell.near(0.14, 0.14, 0.1)
     cell.moving_to(goal)
     cell.policy.beating = False
     cell.wait_reason("no heartbeat of policy")
     cell.wait_rest()
+    assert cell.tool.distance(goal) > 0.05
     cell.policy.beating = True
     cell.wait_arrival(goal)
 

@@ -195,7 +195,9 @@ def test_a_window_may_be_closed(packages: Path, tmp_path: Path) -> None:
     slow = "import time; time.sleep(1.0)"
     nodes = [node(packages, "window", ENDS, required=False), node(packages, "collector_node", slow)]
     with RunningSystem(nodes, tmp_path / "logs") as running:
+        begin = time.monotonic()
         running.wait()
+        assert time.monotonic() - begin > 0.5  # it went on to the end of the collector
 
 
 def test_progress_is_called_while_waiting(packages: Path, tmp_path: Path) -> None:
