@@ -29,13 +29,14 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from qtopt_policy.camera import CameraModel
-from qtopt_policy.cem import CemConfig, maximise, search
+from qtopt_policy.cem import maximise, search
 from qtopt_policy.geometry import Pose, pointing_down
 from qtopt_policy.mdp import MdpConfig
 from qtopt_policy.networks.base import QNetwork
 from qtopt_policy.networks.batch import ObservationBatch, from_observations
 from qtopt_policy.networks.registry import make_network
 from qtopt_policy.observation import Observation
+from qtopt_policy.search_config import CemConfig
 
 GOAL_RATIO = 15.0
 GOAL_COMPACT_MS = 10.0

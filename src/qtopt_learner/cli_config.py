@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from tyro import conf
 
 from qtopt_policy.errors import ConfigError
+from qtopt_policy.search_config import DRIVING, CemConfig
 
 Paths = Annotated[
     tuple[Path, ...], conf.Positional, conf.arg(metavar="PATH [PATH ...]", help_behavior_hint="")
@@ -114,6 +115,8 @@ class EvaluateConfig:
     """Definition of the task; its digest stands beside every result."""
     mdp: OptionalPath = None
     """Another definition of steps, for a policy that needs one; what belongs to the task may not differ."""
+    search: CemConfig = DRIVING
+    """How cem looks for the best action (through env; the graph's is policy_node's parameter)."""
     real_time_factor: float = 4.0
     """Simulated seconds per second on the wall, at most (graph only)."""
     out: OptionalPath = None

@@ -85,6 +85,7 @@ def policy_in(env: GraspEnv, name: str, config: EvaluateConfig) -> Policy:
         epsilon=config.epsilon,
         mount=env.robot.cameras[config.camera].mount,
         allow_untrained=config.allow_untrained,
+        search=config.search,
     )
 
 

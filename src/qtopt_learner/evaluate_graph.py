@@ -15,6 +15,7 @@ from qtopt_learner.graph_run import run_graph
 from qtopt_learner.shipped import weights_for
 from qtopt_policy.config import load_config
 from qtopt_policy.errors import ConfigError
+from qtopt_policy.search_config import DRIVING
 from qtopt_policy.share import resolve
 
 
@@ -53,10 +54,13 @@ def graph_options(
     """Return what is to run for one policy.
 
     Raises:
-        ConfigError: the policy needs ground truth, which the graph does not give to policies.
+        ConfigError: the policy needs ground truth, which the graph does not give to policies, or another
+            search is asked for than the graph's.
     """
     if policy == ORACLE:
         raise ConfigError(f"policy {ORACLE}: it needs ground truth, so it runs through env only")
+    if config.search != DRIVING:
+        raise ConfigError(f"search {config.search}: through graph it is policy_node's own, {DRIVING}")
     task_mdp(benchmark, config.mdp)
     keys = load_config(resolve(config.benchmark), BenchmarkFile)
     weights = weights_for(policy, config.checkpoint, config.camera) if policy in WEIGHTED else None

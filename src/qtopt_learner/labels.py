@@ -28,11 +28,12 @@ from torch import Tensor
 
 from qtopt_learner.replay import Index, Replay
 from qtopt_learner.rows import observation_batch
-from qtopt_policy.cem import CemConfig, maximise
+from qtopt_policy.cem import maximise
 from qtopt_policy.errors import ConfigError
 from qtopt_policy.networks.base import QNetwork
 from qtopt_policy.networks.batch import ObservationBatch
 from qtopt_policy.sampling import draw_noise
+from qtopt_policy.search_config import CemConfig
 
 Floats = NDArray[np.float32]
 

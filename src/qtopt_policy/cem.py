@@ -21,45 +21,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from qtopt_policy.errors import ConfigError, ShapeError
+from qtopt_policy.errors import ShapeError
 from qtopt_policy.networks.base import QNetwork
 from qtopt_policy.networks.batch import ObservationBatch
 from qtopt_policy.sampling import Space, seeded_noise, space_of
+from qtopt_policy.search_config import CemConfig
 from qtopt_policy.specs import ActionSpec
 
 # Maps search vectors of shape (B, N, ActionSpec.size) to values of shape (B, N).
 Valuation = Callable[[Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class CemConfig:
-    """Parameters of the search.
-
-    Attributes:
-        iterations: rounds of sampling.
-        samples: evaluations per round and observation.
-        elites: best samples of a round to which the next is fitted.
-        initial_std: of the first round, in half ranges of the bounds.
-        min_std: floor of the later rounds, in half ranges.
-    """
-
-    iterations: int = 2
-    samples: int = 64
-    elites: int = 6
-    initial_std: float = 0.7
-    min_std: float = 0.25
-
-    def __post_init__(self) -> None:
-        if self.iterations < 1:
-            raise ConfigError(f"iterations {self.iterations}: must be at least 1")
-        if not 1 <= self.elites <= self.samples:
-            raise ConfigError(f"elites {self.elites}: must be 1 to samples ({self.samples})")
-        if not (self.initial_std > 0.0 and self.min_std > 0.0):
-            raise ConfigError(f"initial_std {self.initial_std}, min_std {self.min_std}: must be above 0")
-
-    def noise_shape(self, spec: ActionSpec) -> tuple[int, int, int]:
-        """Return the shape of the noise of one observation's search."""
-        return self.iterations, self.samples, len(spec.continuous)
 
 
 @dataclass(frozen=True, eq=False)

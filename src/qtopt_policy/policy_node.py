@@ -24,6 +24,7 @@ from qtopt_policy.policies.base import Policy
 from qtopt_policy.policies.registry import make_policy
 from qtopt_policy.policy_store import PolicySettings, PolicyStore, ReadyPolicy
 from qtopt_policy.preprocess import RobotState, observe
+from qtopt_policy.search_config import DRIVING, CemConfig
 
 EPISODE_PARAMETERS: dict[str, bool | int | float | str] = {
     "episode.id": "",
@@ -33,6 +34,9 @@ EPISODE_PARAMETERS: dict[str, bool | int | float | str] = {
     "seed": 1,
     "allow_untrained": False,
     "allow_outside_envelope": False,
+    "search.iterations": DRIVING.iterations,
+    "search.samples": DRIVING.samples,
+    "search.elites": DRIVING.elites,
 }
 
 
@@ -47,6 +51,7 @@ class PolicyNode(EpisodeNode):
         seed: of the policy's randomness.
         allow_untrained: let fresh weights drive (simulator only).
         allow_outside_envelope: use weights outside what they were trained on.
+        search.iterations, search.samples, search.elites: of the learned policy's cross-entropy method.
     Parameters (ROS), set at the start, beside those of EpisodeNode:
         hot_reload: take up a changed checkpoint between episodes; on a robot only better ones.
 
@@ -108,6 +113,7 @@ class PolicyNode(EpisodeNode):
             checkpoint=Path(values["checkpoint"]) if values["checkpoint"] else None,
             allow_untrained=values["allow_untrained"],
             allow_outside_envelope=values["allow_outside_envelope"],
+            search=CemConfig(values["search.iterations"], values["search.samples"], values["search.elites"]),
         )
 
     def _check_parameters(self, parameters: list[Parameter]) -> SetParametersResult:

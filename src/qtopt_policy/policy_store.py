@@ -11,6 +11,7 @@ from qtopt_policy.mdp import MdpConfig
 from qtopt_policy.policies.base import Policy
 from qtopt_policy.policies.registry import POLICIES, make_policy
 from qtopt_policy.robot import RobotConfig
+from qtopt_policy.search_config import DRIVING, CemConfig
 
 FileStamp = tuple[int, int]  # modification time [ns], size [bytes]
 
@@ -25,6 +26,7 @@ class PolicySettings:
         checkpoint: file of the weights, or None.
         allow_untrained: let fresh weights act.
         allow_outside_envelope: use weights outside what they were trained on.
+        search: of `cem`.
 
     Raises:
         UnknownNameError: there is no such policy.
@@ -36,6 +38,7 @@ class PolicySettings:
     checkpoint: Path | None = None
     allow_untrained: bool = False
     allow_outside_envelope: bool = False
+    search: CemConfig = DRIVING
 
     def __post_init__(self) -> None:
         if self.name not in POLICIES:
@@ -112,6 +115,7 @@ class PolicyStore:
             mount=self._mount,
             allow_outside_envelope=settings.allow_outside_envelope,
             allow_untrained=settings.allow_untrained,
+            search=settings.search,
         )
         checkpoint = _checkpoint(policy)
         return ReadyPolicy(policy, "" if checkpoint is None else str(checkpoint.digest))

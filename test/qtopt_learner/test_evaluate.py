@@ -19,6 +19,7 @@ from qtopt_learner.evaluate_graph import graph_options
 from qtopt_learner.evaluate_jobs import Job, WorkerDiedError
 from qtopt_policy.config import to_mapping
 from qtopt_policy.errors import CheckpointError, ConfigError, UnknownNameError
+from qtopt_policy.search_config import CemConfig
 from support.players import make_interrupted, play
 
 CONFIG = EvaluateConfig(policies=("random", "scripted"), episodes=2, workers=1)
@@ -130,6 +131,12 @@ def test_over_the_graph_only_the_learned_policy_gets_the_weights() -> None:
 def test_the_oracle_cannot_run_over_the_graph() -> None:
     with pytest.raises(ConfigError, match="through env only"):
         graph_options(EvaluateConfig(), load_benchmark(), "oracle", range(2), Path())
+
+
+def test_over_the_graph_the_search_is_the_node_s() -> None:
+    config = EvaluateConfig(policies=("cem",), through="graph", search=CemConfig())
+    with pytest.raises(ConfigError, match="through graph it is policy_node's own"):
+        graph_options(config, load_benchmark(), "cem", range(2), Path())
 
 
 def test_all_scenes_of_the_benchmark_by_default() -> None:

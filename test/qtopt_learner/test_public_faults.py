@@ -15,9 +15,10 @@ from qtopt_learner.losses import cross_entropy, make_loss
 from qtopt_learner.rows import GEOMETRY_SIZE, observation_batch
 from qtopt_learner.targets import TargetConfig, TargetNetworks
 from qtopt_learner.train_config import TrainConfig
-from qtopt_policy.cem import CemConfig, search
+from qtopt_policy.cem import search
 from qtopt_policy.mdp import MdpConfig
 from qtopt_policy.networks.batch import ObservationBatch
+from qtopt_policy.search_config import CemConfig
 from qtopt_policy.specs import ActionSpec, ContinuousDim
 from support.tiny_mdp import OBSERVATION_SPEC, STATES, TableNetwork
 

@@ -15,11 +15,12 @@ from qtopt_learner.rows import GEOMETRY_SIZE, Rows, observation_batch
 from qtopt_learner.targets import TargetConfig
 from qtopt_learner.train_config import OptimiserConfig, QuantileConfig, TrainConfig
 from qtopt_learner.trainer import Experience, Trainer
-from qtopt_policy.cem import CemConfig, maximise
+from qtopt_policy.cem import maximise
 from qtopt_policy.errors import ConfigError
 from qtopt_policy.networks.base import Features, QNetwork
 from qtopt_policy.networks.batch import ObservationBatch
 from qtopt_policy.networks.risk import Output, RiskConfig, RiskName
+from qtopt_policy.search_config import CemConfig
 from support.tiny_mdp import (
     ACTION_SPEC,
     ACTIONS,

@@ -7,13 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from qtopt_policy.cem import CemConfig, CemResult, maximise, search
+from qtopt_policy.cem import CemResult, maximise, search
 from qtopt_policy.errors import ConfigError, ShapeError
 from qtopt_policy.grasp_action import CLOSE, TERMINATE, grasp_action_spec
 from qtopt_policy.mdp import MdpConfig
 from qtopt_policy.networks.batch import from_observations
 from qtopt_policy.networks.registry import make_network
 from qtopt_policy.sampling import draw_noise
+from qtopt_policy.search_config import CemConfig
 from qtopt_policy.specs import ActionSpec, ContinuousDim
 from support.policy_samples import make_observation
 

@@ -1,11 +1,12 @@
 import pytest
 import torch
 
-from qtopt_policy.cem import CemConfig, maximise
+from qtopt_policy.cem import maximise
 from qtopt_policy.errors import ConfigError
 from qtopt_policy.networks.base import QNetwork
 from qtopt_policy.networks.batch import Geometry, ObservationBatch
 from qtopt_policy.networks.registry import make_network
+from qtopt_policy.search_config import CemConfig
 from qtopt_policy.specs import ActionSpec, ContinuousDim, ObservationSpec, VectorField
 
 ACTION = ActionSpec((ContinuousDim("x", "1", -2.0, 4.0), ContinuousDim("y", "1", 0.0, 1.0)), ("go", "stop"))

@@ -12,6 +12,7 @@ from qtopt_policy.grasp_action import from_search
 from qtopt_policy.mdp import MdpConfig
 from qtopt_policy.networks.registry import make_network
 from qtopt_policy.policies.cem_policy import CemPolicy
+from qtopt_policy.search_config import DRIVING, CemConfig
 from support.pictures import sim_robot
 from support.policy_samples import make_camera, make_observation
 
@@ -36,12 +37,14 @@ def test_it_takes_the_best_of_its_candidates() -> None:
     assert 0.0 < decision.q < 1.0
 
 
-def test_it_shows_all_candidates() -> None:
-    candidates = CemPolicy(make_checkpoint(), MDP, ROBOT.gripper).decide(make_observation(0)).candidates
+@pytest.mark.parametrize("search", [CemConfig(), DRIVING])
+def test_it_searches_as_told_and_shows_all_candidates(search: CemConfig) -> None:
+    policy = CemPolicy(make_checkpoint(), MDP, ROBOT.gripper, search)
+    candidates = policy.decide(make_observation(0)).candidates
     assert candidates is not None
-    assert candidates.actions.shape == (128, 8)
-    assert candidates.q.shape == (128,)
-    assert int(candidates.elite.sum()) == 6
+    assert candidates.actions.shape == (search.iterations * search.samples, 8)
+    assert candidates.q.shape == (search.iterations * search.samples,)
+    assert int(candidates.elite.sum()) == search.elites
 
 
 def test_equal_seeds_act_alike_and_others_do_not() -> None:

@@ -10,6 +10,7 @@ from qtopt_policy.errors import CheckpointError, ConfigError, UnknownNameError
 from qtopt_policy.mdp import MdpConfig
 from qtopt_policy.networks.registry import make_network
 from qtopt_policy.policies.registry import POLICIES, make_policy
+from qtopt_policy.search_config import CemConfig
 from support.pictures import sim_robot
 from support.policy_samples import make_camera, make_observation
 
@@ -36,6 +37,13 @@ def test_every_policy_is_built_by_name_and_decides(name: str, trained: Path) -> 
     policy.reset(0)
     policy.decide(make_observation(0))
     assert policy.name == name
+
+
+def test_the_search_is_the_learned_policy_s(trained: Path) -> None:
+    policy = make_policy("cem", MDP, ROBOT, checkpoint=trained, search=CemConfig(1, 20, 4))
+    candidates = policy.decide(make_observation(0)).candidates
+    assert candidates is not None
+    assert candidates.actions.shape == (20, 8)
 
 
 def test_epsilon_wraps_the_policy() -> None:

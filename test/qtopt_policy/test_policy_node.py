@@ -266,6 +266,7 @@ def test_parameters_are_refused_during_an_episode_and_taken_after_it(bench: Open
     [
         ({"policy__name": "clever"}, r"unknown policy.name 'clever'. Valid choices: cem, random, scripted"),
         ({"policy__epsilon": 1.5, "seed": 4}, "policy.epsilon 1.5: must be in [0, 1]"),
+        ({"search__elites": 200, "seed": 4}, "elites 200: must be 1 to samples (128)"),
     ],
 )
 def test_wrong_parameters_are_refused_as_a_whole(bench: Open, values: dict[str, Any], reason: str) -> None:
@@ -467,6 +468,20 @@ def test_weights_that_do_not_fit_never_move_the_arm(
     assert cell.wait_end()["reason"] == "error"
     assert text in cell.recorder.details[-1]
     assert cell.recorder.targets == []
+
+
+def test_parameters_set_the_search(bench: Open, tmp_path: Path) -> None:
+    cell = bench()
+    found: list[MarkerArray] = []
+    cell.recorder.create_subscription(MarkerArray, topics.POLICY_MARKERS, found.append, RECORD_QOS)
+    cell.set(search__iterations=1, search__samples=16, search__elites=4)
+    cell.set(allow_untrained=True, allow_outside_envelope=True)
+    cell.start(policy__name="cem", checkpoint=str(checkpoint(tmp_path, "tool", 0)))
+    cell.wait(lambda: bool(found), "a decision")
+    cell.cancel()
+    cell.wait_end()
+    markers = {marker.ns: marker for marker in found[0].markers}
+    assert len(markers["candidates"].points) == 16
 
 
 def test_untrained_weights_drive_where_it_is_allowed(bench: Open, tmp_path: Path) -> None:

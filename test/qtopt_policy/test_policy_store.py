@@ -14,6 +14,7 @@ from qtopt_policy.observation import Observation
 from qtopt_policy.policies.base import Decision, Policy
 from qtopt_policy.policies.epsilon_policy import EpsilonPolicy
 from qtopt_policy.policy_store import PolicySettings, PolicyStore
+from qtopt_policy.search_config import CemConfig
 from support.fake_cell import make_robot
 
 
@@ -79,7 +80,7 @@ def test_a_policy_is_built_once_for_the_same_settings(weights: Path) -> None:
 
 def test_all_settings_reach_the_registry(weights: Path) -> None:
     policies, maker = store()
-    policies.get(PolicySettings("cem", 0.25, weights, allow_untrained=True, allow_outside_envelope=True))
+    policies.get(PolicySettings("cem", 0.25, weights, True, True, CemConfig(1, 8, 2)))
     assert maker.built == [
         {
             "name": "cem",
@@ -88,6 +89,7 @@ def test_all_settings_reach_the_registry(weights: Path) -> None:
             "mount": "tool",
             "allow_outside_envelope": True,
             "allow_untrained": True,
+            "search": CemConfig(1, 8, 2),
         }
     ]
 

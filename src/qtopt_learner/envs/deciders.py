@@ -11,8 +11,9 @@ from qtopt_learner.envs.actions import ActionMap
 from qtopt_learner.envs.env_config import PlayConfig
 from qtopt_learner.envs.observations import Image, Vector, stack
 from qtopt_learner.rows import GEOMETRY_SIZE, observation_batch
-from qtopt_policy.cem import CemConfig, maximise
+from qtopt_policy.cem import maximise
 from qtopt_policy.networks.base import QNetwork
+from qtopt_policy.search_config import CemConfig
 
 Seen = Sequence[tuple[Image, Vector]]
 Vectors = list[NDArray[np.float32]]

@@ -6,8 +6,8 @@ from pathlib import Path
 from qtopt_learner.envs.returns import ReturnRange
 from qtopt_learner.labels import LabelConfig
 from qtopt_learner.train_config import TrainConfig
-from qtopt_policy.cem import CemConfig
 from qtopt_policy.errors import ConfigError
+from qtopt_policy.search_config import CemConfig
 
 AUTO = "auto"
 

@@ -23,8 +23,8 @@ from qtopt_learner.rows import Rows
 from qtopt_learner.run import Run
 from qtopt_learner.train import training_progress
 from qtopt_learner.trainer import Experience, Trainer
-from qtopt_policy.cem import CemConfig
 from qtopt_policy.config import to_mapping
+from qtopt_policy.search_config import CemConfig
 
 NEWEST = "newest.safetensors"
 # Returns are written as the mean over so many episodes.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from qtopt_policy.cem import CemConfig, CemResult, limit_threads, maximise
+from qtopt_policy.cem import CemResult, limit_threads, maximise
 from qtopt_policy.checkpoint import Checkpoint
 from qtopt_policy.grasp_action import from_search
 from qtopt_policy.mdp import MdpConfig
@@ -10,6 +10,7 @@ from qtopt_policy.networks.batch import from_observations
 from qtopt_policy.observation import Observation
 from qtopt_policy.policies.base import Candidates, Decision
 from qtopt_policy.robot import GripperConfig
+from qtopt_policy.search_config import DRIVING, CemConfig
 
 
 class CemPolicy:
@@ -34,7 +35,7 @@ class CemPolicy:
         checkpoint: Checkpoint,
         mdp: MdpConfig,
         gripper: GripperConfig,
-        config: CemConfig | None = None,
+        config: CemConfig = DRIVING,
         allow_outside_envelope: bool = False,
         threads: int | None = 1,
     ) -> None:
@@ -46,7 +47,7 @@ class CemPolicy:
         self._mdp = mdp
         self._spec = mdp.action_spec()
         self._opening = gripper.max_aperture
-        self._config = config or CemConfig()
+        self._config = config
         self._allowed = allow_outside_envelope
         self.reset(0)
 

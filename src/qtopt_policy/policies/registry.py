@@ -10,6 +10,7 @@ from qtopt_policy.policies.epsilon_policy import EpsilonPolicy
 from qtopt_policy.policies.random_policy import RandomPolicy
 from qtopt_policy.policies.scripted_policy import EXACT, ScriptedPolicy
 from qtopt_policy.robot import RobotConfig
+from qtopt_policy.search_config import DRIVING, CemConfig
 
 POLICIES = ("cem", "random", "scripted", "scripted_exact")
 
@@ -24,6 +25,7 @@ def make_policy(
     mount: Mount | None = None,
     allow_outside_envelope: bool = False,
     allow_untrained: bool = False,
+    search: CemConfig = DRIVING,
 ) -> Policy:
     """Build a policy.
 
@@ -37,6 +39,7 @@ def make_policy(
             instead of at its first decision.
         allow_outside_envelope: use weights outside what they were trained on.
         allow_untrained: let fresh weights act; for the simulator only.
+        search: how `cem` looks for the best action.
 
     Raises:
         UnknownNameError: there is no such policy.
@@ -51,7 +54,7 @@ def make_policy(
     elif name == "scripted_exact":
         policy = ScriptedPolicy(mdp, robot, EXACT, name)
     elif name == "cem":
-        policy = _cem(mdp, robot, checkpoint, mount, allow_outside_envelope, allow_untrained)
+        policy = _cem(mdp, robot, checkpoint, mount, allow_outside_envelope, allow_untrained, search)
     else:
         raise UnknownNameError("policy", name, POLICIES)
     return EpsilonPolicy(policy, RandomPolicy(mdp), epsilon) if epsilon else policy
@@ -64,6 +67,7 @@ def _cem(
     mount: Mount | None,
     allow_outside_envelope: bool,
     allow_untrained: bool,
+    search: CemConfig,
 ) -> Policy:
     from qtopt_policy.checkpoint import load_checkpoint
     from qtopt_policy.policies.cem_policy import CemPolicy
@@ -79,5 +83,5 @@ def _cem(
         checkpoint.require_mount(mount)
     threads = 1 if checkpoint.info.network == "compact" else None
     return CemPolicy(
-        checkpoint, mdp, robot.gripper, allow_outside_envelope=allow_outside_envelope, threads=threads
+        checkpoint, mdp, robot.gripper, search, allow_outside_envelope=allow_outside_envelope, threads=threads
     )

@@ -26,8 +26,8 @@ from qtopt_learner.report.source import SCORES, read_run
 from qtopt_learner.rows import Layout
 from qtopt_learner.targets import TargetConfig
 from qtopt_learner.train_config import OptimiserConfig, QuantileConfig
-from qtopt_policy.cem import CemConfig
 from qtopt_policy.errors import CheckpointError, ConfigError
+from qtopt_policy.search_config import CemConfig
 
 CEM = CemConfig(iterations=1, samples=8, elites=2)
 TRAIN = replace(
