@@ -115,6 +115,9 @@ class EvaluateConfig:
     """Definition of the task; its digest stands beside every result."""
     mdp: OptionalPath = None
     """Another definition of steps, for a policy that needs one; what belongs to the task may not differ."""
+    jitter: bool = True
+    """Each scene has the camera a little elsewhere, and tells where (through env). The graph's nodes know the
+    camera's place from the URDF, so that it stays there: compare with --no-jitter."""
     search: CemConfig = DRIVING
     """How cem looks for the best action (through env; the graph's is policy_node's parameter)."""
     real_time_factor: float = 4.0

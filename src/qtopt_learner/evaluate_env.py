@@ -32,7 +32,14 @@ class EnvPlayers:
         config = self.config
         benchmark = load_benchmark(config.benchmark)
         mdp = task_mdp(benchmark, config.mdp)
-        env = GraspEnv(benchmark.robot, mdp, benchmark.scene, config.camera, config.split)
+        env = GraspEnv(
+            benchmark.robot,
+            mdp,
+            benchmark.scene,
+            config.camera,
+            config.split,
+            jitter_cameras=config.jitter,
+        )
         policies: dict[str, Policy] = {}
 
         def play(job: Job) -> EpisodeResult:

@@ -62,6 +62,7 @@ class GraspEnv(gymnasium.Env[Any, Any]):
         split: where scenes come from until a reset says otherwise.
         rendered: without it images stay black.
         render_mode: `rgb_array` or None.
+        jitter_cameras: False puts the cameras where the URDF has them in every scene, as sim_node does.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 3}  # noqa: RUF012 (gymnasium's own form)
@@ -75,11 +76,12 @@ class GraspEnv(gymnasium.Env[Any, Any]):
         split: str = "train",
         rendered: bool = True,
         render_mode: str | None = None,
+        jitter_cameras: bool = True,
     ) -> None:
         self.robot = robot or load_robot(resolve(ROBOT_FILE))
         self.mdp = mdp or load_config(resolve(MDP_FILE), MdpConfig)
         self.config = scene or load_scene_config()
-        self.world = World(self.robot, self.config, success_height=self.mdp.success_height)
+        self.world = World(self.robot, self.config, jitter_cameras, self.mdp.success_height)
         if camera not in self.robot.cameras:
             raise UnknownNameError("camera", camera, self.robot.cameras)
         self.camera = camera

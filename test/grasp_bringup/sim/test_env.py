@@ -209,6 +209,17 @@ def test_unrendered_images_are_black() -> None:
     assert not arrays["image"].any()
 
 
+@pytest.mark.parametrize("jitter", [True, False])
+def test_without_jitter_the_camera_is_where_the_urdf_has_it(jitter: bool) -> None:
+    env = GraspEnv(rendered=False, jitter_cameras=jitter)
+    poses = []
+    for seed in (1, 2):
+        env.reset(seed=seed)
+        poses.append(env.observation.camera.pose)
+    assert (poses[0].distance(poses[1]) < 1e-6) is not jitter
+    env.close()
+
+
 @pytest.mark.parametrize("bad", [np.zeros(7), np.full(8, np.nan)])
 def test_bad_action_is_refused(env: GraspEnv, bad: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> None:
     env.reset(seed=0)
