@@ -3,7 +3,8 @@
 - grasping44: the trunk shared by all candidates against the naive form, which repeats the image for each;
   against mbrl-lib's CEMOptimizer on the same Q, given both forms; and as a share of the rate at which this
   machine multiplies matrices, measured in the same run.
-- compact: from an observation to an action, at 64 x 64 and 96 x 96.
+- compact: from an observation to an action, at 64 x 64 and 96 x 96, with the paper's search and the one that
+  drives.
 
 Rounds of all contestants alternate, so that a busy machine slows them alike; medians are reported. On a very
 busy machine `--cpu` counts the process's CPU time on one thread instead of wall time.
@@ -36,7 +37,7 @@ from qtopt_policy.networks.base import QNetwork
 from qtopt_policy.networks.batch import ObservationBatch, from_observations
 from qtopt_policy.networks.registry import make_network
 from qtopt_policy.observation import Observation
-from qtopt_policy.search_config import CemConfig
+from qtopt_policy.search_config import DRIVING, CemConfig
 
 GOAL_RATIO = 15.0
 GOAL_COMPACT_MS = 10.0
@@ -93,10 +94,12 @@ def shared(network: QNetwork, batch: ObservationBatch) -> Callable[[Tensor], Ten
     return lambda actions: network.head(features, batch, actions)
 
 
-def count_macs(network: QNetwork, batch: ObservationBatch, is_tiled: bool) -> float:
+def count_macs(
+    network: QNetwork, batch: ObservationBatch, is_tiled: bool, config: CemConfig = CONFIG
+) -> float:
     """Return the multiply-adds of one decision."""
     actions = torch.zeros(1, 1, network.action_spec.size)
-    candidates = CONFIG.iterations * CONFIG.samples
+    candidates = config.iterations * config.samples
     with FlopCounterMode(display=False) as whole:
         network(batch, actions)
     with FlopCounterMode(display=False) as trunk:
@@ -198,7 +201,7 @@ def measure_grasping44(rounds: int, peers: Path) -> float:
 
 
 @torch.inference_mode()
-def measure_compact(size: int, calls: int) -> float:
+def measure_compact(size: int, calls: int, config: CemConfig) -> float:
     """Print p50 and p99 of a compact decision on one thread; return p50 [ms]."""
     mdp = MdpConfig(image_size=(size, size))
     network, observation = build("compact", mdp), observe((size, size))
@@ -208,12 +211,13 @@ def measure_compact(size: int, calls: int) -> float:
     for index in range(calls + 20):
         start = clock()
         batch = from_observations([observation], mdp.action_frame, OPENING)
-        maximise(network, batch, [index])
+        maximise(network, batch, [index], config=config)
         times.append(clock() - start)
     torch.set_num_threads(threads)
     p50, p99 = (1e3 * float(np.percentile(times[20:], q)) for q in (50, 99))
-    macs = count_macs(network, batch, is_tiled=False)
-    print(f"compact {size} x {size}, 1 thread: p50 {p50:.2f} ms, p99 {p99:.2f} ms, {macs / 1e6:.1f} MMAC")
+    macs = count_macs(network, batch, False, config)
+    search = f"{config.iterations} x {config.samples}"
+    print(f"compact {size} x {size}, {search}: p50 {p50:.2f} ms, p99 {p99:.2f} ms, {macs / 1e6:.1f} MMAC")
     return p50
 
 
@@ -251,7 +255,7 @@ def main() -> int:
         clock = time.process_time
         torch.set_num_threads(1)
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {clock.__name__}")
-    p50 = max(measure_compact(size, options.calls) for size in (64, 96))
+    p50 = max(measure_compact(size, options.calls, c) for size in (64, 96) for c in (CONFIG, DRIVING))
     found_q(options.peers, trials=50)
     ratio = measure_grasping44(options.rounds, options.peers)
     print(
