@@ -39,7 +39,7 @@ DEV = [
     "ruff>=0.8",
     "types-PyYAML",
 ]
-BENCH = ["ruckig>=0.14"]  # measured beside the servo
+BENCH = ["matplotlib>=3.5", "ruckig>=0.14"]  # draws; is measured beside the servo
 
 
 def text(tag: str) -> str:

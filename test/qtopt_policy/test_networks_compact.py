@@ -193,6 +193,20 @@ def test_a_candidate_is_cheap() -> None:
     assert matrices + 4 * POINTS * CompactConfig().channels < 0.1e6
 
 
+def test_without_scalars_its_numbers_are_hidden_from_it() -> None:
+    batch, actions = batch_of(2), actions_for(2, 3)
+    other = dataclasses.replace(batch, vectors=1.0 - batch.vectors)
+    seeing = make()
+    blind = Compact.build(MDP.action_spec(), MDP.observation_spec(), {"scalars": 0}).eval()
+    blind.load_state_dict(seeing.state_dict())
+    assert not torch.equal(seeing(batch, actions), seeing(other, actions))
+    assert torch.equal(blind(batch, actions), blind(other, actions))
+    assert blind.config()["scalars"] == 0
+    assert "scalars" not in seeing.config()
+    with pytest.raises(ConfigError, match="scalars 2: must be 0 or 1"):
+        CompactConfig(scalars=2)
+
+
 def test_sides_must_be_multiples_of_eight() -> None:
     with pytest.raises(ConfigError, match=r"multiples of 8, found \(60, 60\)"):
         make(mdp=MdpConfig(image_size=(60, 60)))

@@ -39,6 +39,8 @@ class CompactConfig:
         channels: of the feature map that is sampled.
         hidden: units of the first layer.
         hidden2: units of the second layer.
+        scalars: 1: the first layer sees the observation's numbers (gripper, height, aperture); 0: they are
+            hidden from it, to measure what they are worth.
         quantiles, risk, risk_parameter: see RiskConfig.
     """
 
@@ -46,9 +48,14 @@ class CompactConfig:
     channels: int = 24
     hidden: int = 128
     hidden2: int = 64
+    scalars: int = 1
     quantiles: int = 0
     risk: RiskName = "neutral"
     risk_parameter: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.scalars not in (0, 1):
+            raise ConfigError(f"scalars {self.scalars}: must be 0 or 1")
 
 
 def _down(inputs: int, outputs: int) -> nn.Sequential:
@@ -111,7 +118,7 @@ class Compact(QNetwork):
         scale = torch.from_numpy(0.5 * (action_spec.high - action_spec.low))
         units = [SCALES.get(v.unit, 1.0) for v in observation_spec.vectors for _ in range(v.size)]
         self.register_buffer("_action_scale", scale, persistent=False)
-        self.register_buffer("_vector_scale", torch.tensor(units), persistent=False)
+        self.register_buffer("_vector_scale", config.scalars * torch.tensor(units), persistent=False)
 
     @classmethod
     def build(
@@ -123,9 +130,10 @@ class Compact(QNetwork):
         )
 
     def config(self) -> dict[str, object]:
-        """Return the fields of CompactConfig; those of quantiles only where there are any."""
-        found = asdict(self._config)
-        return found if self._config.quantiles else {k: v for k, v in found.items() if k not in QUANTILE_KEYS}
+        """Return the fields of CompactConfig, but those of quantiles and `scalars` only if they are used."""
+        found, config = asdict(self._config), self._config
+        silent = {*(() if config.quantiles else QUANTILE_KEYS), *(("scalars",) if config.scalars else ())}
+        return {key: value for key, value in found.items() if key not in silent}
 
     def trunk(self, batch: ObservationBatch) -> Features:
         """Return the feature map and the first layer's share of everything but the action."""
