@@ -1,6 +1,8 @@
 """Success against the number of episodes, as a picture, out of files that `qtopt evaluate` wrote.
 
-python bench/plot_success.py --out episodes.png "QT-Opt:1021:qt1.json" "QT-Opt:3088:qt3.json" ...
+    python bench/plot_success.py --out episodes.png "QT-Opt:1021:qt1.json" "QT-Opt:3088:qt3.json" ...
+
+Points of the same name are one line.
 """
 
 import argparse
