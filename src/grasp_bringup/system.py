@@ -134,6 +134,7 @@ def _policy(options: SystemOptions) -> NodeSpec:
         "policy.epsilon": float(options.epsilon),
         "checkpoint": _text(options.checkpoint),
         "allow_untrained": options.allow_untrained,
+        "hot_reload": options.hot_reload,
     }
     return _node(options, "policy_node", parameters)
 

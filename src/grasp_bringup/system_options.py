@@ -7,6 +7,7 @@ from typing import Any
 from grasp_bringup.dead_man import DEAD_MEN
 from qtopt_collector.switching import LEARNED, SCRIPTED, WEIGHTED
 from qtopt_policy.errors import ConfigError, UnknownNameError
+from qtopt_policy.policy_store import HOT_RELOADS
 from qtopt_policy.robot import load_robot
 from qtopt_policy.share import resolve
 
@@ -77,6 +78,14 @@ class SystemOptions:
     allow_untrained: bool = field(
         default=False, metadata=_about("let weights drive that no training has touched (simulation)")
     )
+    hot_reload: str = field(
+        default="never",
+        metadata=_about(
+            "take up the checkpoint's file between episodes when it has changed; better: if its evaluation "
+            "beats that of the running weights; newest: whatever a learner beside has written",
+            HOT_RELOADS,
+        ),
+    )
     epsilon: float = field(default=0.0, metadata=_about("share of random actions, 0 to 1"))
     bags: Path = field(default=Path("bags"), metadata=_about("folder for the episodes, one bag each"))
     episodes: int = field(default=10, metadata=_about("episodes to collect; then everything ends"))
@@ -122,6 +131,7 @@ class SystemOptions:
         _one_of("arm", self.arm, ARMS)
         _one_of("camera", self.camera, CAMERAS)
         _one_of("split", self.split, SPLITS)
+        _one_of("hot_reload", self.hot_reload, HOT_RELOADS)
         _one_of("dead_man", self.dead_man, DEAD_MEN)
         for name, least in (("episodes", 1), ("seed", 0), ("restarts", 0), ("dead_man_button", 0)):
             if getattr(self, name) < least:

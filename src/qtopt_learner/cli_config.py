@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from tyro import conf
 
 from qtopt_policy.errors import ConfigError
+from qtopt_policy.policy_store import HotReload
 from qtopt_policy.search_config import DRIVING, CemConfig
 
 Paths = Annotated[
@@ -61,6 +62,9 @@ class CollectConfig:
     """Weights for cem. (default: those that ship for the camera)"""
     allow_untrained: Annotated[bool, conf.FlagCreatePairsOff] = False
     """Let weights drive that no training has touched."""
+    hot_reload: HotReload = "never"
+    """Take up the checkpoint's file between episodes when it has changed: `better` if its evaluation beats
+    that of the running weights, `newest` whatever a learner beside has written."""
     epsilon: float = 0.0
     """Share of random actions."""
     split: Literal["train", "test"] = "train"

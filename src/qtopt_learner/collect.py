@@ -63,6 +63,7 @@ def system_options(config: CollectConfig) -> SystemOptions:
         policy=config.policy,
         checkpoint=weights_for(config.policy, config.checkpoint, config.camera),
         allow_untrained=config.allow_untrained,
+        hot_reload=config.hot_reload,
         epsilon=config.epsilon,
         bags=config.bags,
         episodes=config.episodes,

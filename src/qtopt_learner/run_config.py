@@ -49,6 +49,8 @@ class RunConfig:
         camera: name of the camera of the data and the actors.
         start_from: checkpoint whose weights the run starts from, both targets and the network in training, in
             place of fresh ones; of a run that goes on, its own state counts.
+        allow_outside_envelope: start from weights of another hand or of tighter action bounds too, to learn
+            this robot's; before its first step the run's weights then count as untrained.
     """
 
     out: Path
@@ -61,6 +63,7 @@ class RunConfig:
     benchmark: Path = Path("config/benchmark_v1.yaml")
     camera: str = "wrist"
     start_from: Path | None = None
+    allow_outside_envelope: bool = False
 
     def __post_init__(self) -> None:
         if not self.data and self.online.actors == 0:

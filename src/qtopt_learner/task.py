@@ -27,7 +27,7 @@ class Task:
     Attributes:
         mdp: reward, discount, actions, observations.
         robot: the arm.
-        steps_before: gradient steps that the weights which the run starts from have seen.
+        steps_before: gradient steps that the weights which the run starts from have seen in its envelope.
 
     Raises:
         CheckpointError: what the run is to start from cannot be read, or is of another task or network.
@@ -38,7 +38,7 @@ class Task:
         self.mdp: MdpConfig = load_config(resolve(config.mdp), MdpConfig)
         self.robot: RobotConfig = load_robot(resolve(config.robot))
         start = None if config.start_from is None else load_checkpoint(resolve(config.start_from))
-        self.steps_before = 0 if start is None else start.info.steps
+        self.steps_before = 0 if start is None or config.allow_outside_envelope else start.info.steps
         self._start = start
 
     def network(self) -> QNetwork:
@@ -52,8 +52,8 @@ class Task:
         return network
 
     def _require_start(self, start: Checkpoint, name: str, config: Mapping[str, object]) -> None:
-        start.require_task(self.mdp)
-        start.require_gripper(self.robot.gripper)
+        start.require_task(self.mdp, self._config.allow_outside_envelope)
+        start.require_gripper(self.robot.gripper, self._config.allow_outside_envelope)
         found = start.info.network, dict(start.info.network_config)
         if found != (name, dict(config)):
             raise CheckpointError(

@@ -18,11 +18,11 @@ from qtopt_policy import topics
 from qtopt_policy.base_node import ERROR, OK, WARN, spin
 from qtopt_policy.episode_events import EpisodeRequest
 from qtopt_policy.episode_node import EpisodeNode
-from qtopt_policy.errors import ConfigError, QtoptError
+from qtopt_policy.errors import ConfigError, QtoptError, UnknownNameError
 from qtopt_policy.observation import Observation
 from qtopt_policy.policies.base import Policy
 from qtopt_policy.policies.registry import make_policy
-from qtopt_policy.policy_store import PolicySettings, PolicyStore, ReadyPolicy
+from qtopt_policy.policy_store import HOT_RELOADS, HotReload, PolicySettings, PolicyStore, ReadyPolicy
 from qtopt_policy.preprocess import RobotState, observe
 from qtopt_policy.search_config import DRIVING, CemConfig
 
@@ -53,7 +53,8 @@ class PolicyNode(EpisodeNode):
         allow_outside_envelope: use weights outside what they were trained on.
         search.iterations, search.samples, search.elites: of the learned policy's cross-entropy method.
     Parameters (ROS), set at the start, beside those of EpisodeNode:
-        hot_reload: take up a changed checkpoint between episodes; on a robot only better ones.
+        hot_reload: take up a changed checkpoint between episodes: never, better (its evaluation must beat that
+            of the running weights), newest (any that fits).
 
     Args:
         make: builds policies; tests bring their own.
@@ -64,7 +65,7 @@ class PolicyNode(EpisodeNode):
         self._make = make
         for name, value in EPISODE_PARAMETERS.items():
             self.declare_parameter(name, value)
-        self.declare_parameter("hot_reload", False, ParameterDescriptor(read_only=True))
+        self.declare_parameter("hot_reload", "never", ParameterDescriptor(read_only=True))
         self._active = False
         self._preparing: EpisodeRequest | None = None
         self._warm: Policy | None = None
@@ -77,8 +78,7 @@ class PolicyNode(EpisodeNode):
             self.mdp,
             self.robot,
             self.robot.cameras[self.parameter("camera", str)].mount,
-            hot_reload=self.parameter("hot_reload", bool),
-            must_improve=not self.parameter("use_sim_time", bool),
+            hot_reload=self._hot_reload(),
             make=self._make,
         )
         self.create_service(Trigger, topics.RUN_EPISODE, self._on_run)
@@ -95,6 +95,13 @@ class PolicyNode(EpisodeNode):
         self._active = False
         self._cancel("deactivated")
         return super().on_deactivate(state)
+
+    def _hot_reload(self) -> HotReload:
+        wanted = self.parameter("hot_reload", str)
+        match = next((mode for mode in HOT_RELOADS if mode == wanted), None)
+        if match is None:
+            raise UnknownNameError("hot_reload", wanted, HOT_RELOADS)
+        return match
 
     @property
     def _running(self) -> str | None:

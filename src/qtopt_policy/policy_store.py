@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from qtopt_policy.camera import Mount
 from qtopt_policy.errors import CheckpointError, ConfigError, UnknownNameError
@@ -13,6 +13,9 @@ from qtopt_policy.policies.registry import POLICIES, make_policy
 from qtopt_policy.robot import RobotConfig
 from qtopt_policy.search_config import DRIVING, CemConfig
 
+HotReload = Literal["never", "better", "newest"]
+# Which changed weights are taken between episodes. (ROS would read `off` as a bool.)
+HOT_RELOADS: tuple[HotReload, ...] = ("never", "better", "newest")
 FileStamp = tuple[int, int]  # modification time [ns], size [bytes]
 
 
@@ -68,9 +71,9 @@ class PolicyStore:
     Args:
         mdp, robot: that they act in and on.
         mount: of the active camera.
-        hot_reload: build anew when the checkpoint's file has changed.
-        must_improve: take changed weights only if their evaluation beats that of the running ones (on a
-            robot); a checkpoint that does not fit is refused in any case.
+        hot_reload: build anew when the checkpoint's file has changed: `better` takes its weights only if
+            their evaluation beats that of the running ones, `newest` as they come (a run in progress writes
+            no evaluation); weights that do not fit are refused in any case.
         make: builds a policy, as registry.make_policy.
     """
 
@@ -79,13 +82,11 @@ class PolicyStore:
         mdp: MdpConfig,
         robot: RobotConfig,
         mount: Mount,
-        hot_reload: bool = False,
-        must_improve: bool = True,
+        hot_reload: HotReload = "never",
         make: Callable[..., Policy] = make_policy,
     ) -> None:
         self._mdp, self._robot, self._mount = mdp, robot, mount
-        self._hot_reload, self._must_improve = hot_reload, must_improve
-        self._make = make
+        self._hot_reload, self._make = hot_reload, make
         self._settings: PolicySettings | None = None
         self._file: FileStamp | None = None
         self._ready: ReadyPolicy | None = None
@@ -100,7 +101,7 @@ class PolicyStore:
         if self._ready is None or settings != self._settings:
             self._ready = self._build(settings)
             self._settings, self._file = settings, file
-        elif self._hot_reload and file != self._file:
+        elif self._hot_reload != "never" and file != self._file:
             self._file = file
             self._ready = self._exchange(settings, self._ready)
         return self._ready
@@ -127,7 +128,7 @@ class PolicyStore:
         except CheckpointError as error:
             return ReadyPolicy(running.policy, running.digest, f"new weights refused: {error}")
         old, new = _checkpoint(running.policy), _checkpoint(ready.policy)
-        if self._must_improve and old is not None and new is not None:
+        if self._hot_reload == "better" and old is not None and new is not None:
             record = new.info.evaluation
             if record is None or not record.beats(old.info.evaluation):
                 reason = f"their evaluation {record} does not beat {old.info.evaluation}"

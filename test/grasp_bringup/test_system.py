@@ -105,6 +105,7 @@ def test_paths_do_not_depend_on_where_a_node_is_started(
         ("arm", "left", "embedded, moveit"),
         ("camera", "head", "shoulder, wrist"),
         ("dead_man", "pedal", "joy, keyboard, none"),
+        ("hot_reload", "always", "better, never, newest"),
     ],
 )
 def test_an_unknown_choice_is_refused_with_the_valid_ones(field: str, value: str, choices: str) -> None:
@@ -121,6 +122,12 @@ def test_a_robots_file_and_a_checkpoint_are_enough_to_grasp_with_it() -> None:
     assert specs["policy_node"].parameters["checkpoint"] == "/policy.safetensors"
     assert specs["collector_node"].parameters["policy"] == "cem"
     assert specs["guard_node"].parameters["require_arming"] is True
+
+
+def test_weights_are_exchanged_only_if_asked_for() -> None:
+    assert by_name(SystemOptions())["policy_node"].parameters["hot_reload"] == "never"
+    specs = by_name(SystemOptions(robot=FR3, checkpoint=Path("v1"), hot_reload="newest"))
+    assert specs["policy_node"].parameters["hot_reload"] == "newest"
 
 
 def test_the_simulators_file_is_simulated_wherever_it_lies(tmp_path: Path) -> None:

@@ -76,3 +76,14 @@ def test_weights_of_another_task_are_refused(config: RunConfig, tmp_path: Path) 
     (tmp_path / "mdp.yaml").write_text(text.replace("action_frame: tool", "action_frame: base"))
     with pytest.raises(CheckpointError, match="action_frame tool, but this robot uses base"):
         train(replace(config, mdp=tmp_path / "mdp.yaml"), quiet())
+
+
+def test_another_hand_starts_from_them_only_if_told_to_and_counts_as_untrained(config: RunConfig) -> None:
+    other = replace(config, robot=Path("config/robots/fr3.yaml"))
+    with pytest.raises(CheckpointError, match=r"finger_length.*allow_outside_envelope accepts"):
+        train(other, quiet())
+    train(replace(other, allow_outside_envelope=True), quiet())
+    first, last = weights(config, 0), weights(config, 2)
+    assert same(first, load_checkpoint(SHIPPED))
+    assert (first.info.trained, first.info.steps) == (False, 0)
+    assert (last.info.trained, last.info.robot, last.info.steps) == (True, "fr3", 2)

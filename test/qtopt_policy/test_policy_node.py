@@ -484,6 +484,23 @@ def test_parameters_set_the_search(bench: Open, tmp_path: Path) -> None:
     assert len(markers["candidates"].points) == 16
 
 
+@pytest.mark.parametrize(("mode", "taken"), [("newest", True), ("better", False), ("never", False)])
+def test_changed_weights_drive_the_next_episode_if_asked_for(
+    bench: Open, tmp_path: Path, mode: str, taken: bool
+) -> None:
+    cell = bench(hot_reload=mode)
+    path = checkpoint(tmp_path, "tool", 9)
+    cell.set(allow_outside_envelope=True)
+    digests = []
+    for episode in ("e1", "e2"):
+        cell.start(episode, policy__name="cem", checkpoint=str(path))
+        cell.wait(lambda: any(step["episode_id"] == episode for step in cell.recorder.steps), "a step")  # noqa: B023
+        cell.cancel()
+        digests.append(cell.wait_end(episode)["checkpoint"])
+        checkpoint(tmp_path, "tool", 10).replace(path)
+    assert (digests[0] != digests[1]) is taken
+
+
 def test_untrained_weights_drive_where_it_is_allowed(bench: Open, tmp_path: Path) -> None:
     cell = bench()
     path = checkpoint(tmp_path, "tool", 0)

@@ -115,7 +115,7 @@ def test_without_hot_reload_a_changed_file_changes_nothing(weights: Path) -> Non
 
 
 def test_hot_reload_takes_up_a_changed_file(weights: Path) -> None:
-    policies, _ = store(hot_reload=True, must_improve=False)
+    policies, _ = store(hot_reload="newest")
     settings = PolicySettings("cem", checkpoint=weights)
     policies.get(settings)
     exchange(weights, "second 10")
@@ -124,8 +124,8 @@ def test_hot_reload_takes_up_a_changed_file(weights: Path) -> None:
 
 
 @pytest.mark.parametrize(("successes", "digest"), [("51", "second"), ("50", "first"), ("10", "first")])
-def test_on_a_robot_only_better_weights_are_taken(weights: Path, successes: str, digest: str) -> None:
-    policies, _ = store(hot_reload=True)
+def test_better_takes_better_weights_alone(weights: Path, successes: str, digest: str) -> None:
+    policies, _ = store(hot_reload="better")
     settings = PolicySettings("cem", checkpoint=weights)
     policies.get(settings)
     exchange(weights, f"second {successes}")
@@ -134,9 +134,9 @@ def test_on_a_robot_only_better_weights_are_taken(weights: Path, successes: str,
     assert ("does not beat" in ready.note) is (digest == "first")
 
 
-@pytest.mark.parametrize("must_improve", [True, False])
-def test_weights_that_do_not_fit_are_refused_and_the_old_ones_stay(weights: Path, must_improve: bool) -> None:
-    policies, maker = store(hot_reload=True, must_improve=must_improve)
+@pytest.mark.parametrize("mode", ["better", "newest"])
+def test_weights_that_do_not_fit_are_refused_and_the_old_ones_stay(weights: Path, mode: str) -> None:
+    policies, maker = store(hot_reload=mode)
     settings = PolicySettings("cem", checkpoint=weights)
     first = policies.get(settings)
     exchange(weights, "broken 99")
