@@ -90,7 +90,12 @@ class SystemOptions:
     bags: Path = field(default=Path("bags"), metadata=_about("folder for the episodes, one bag each"))
     episodes: int = field(default=10, metadata=_about("episodes to collect; then everything ends"))
     split: str = field(default="train", metadata=_about("family of simulated scenes", SPLITS))
-    seed: int = field(default=1, metadata=_about("seed of the first scene; each further episode adds one"))
+    seed: int = field(
+        default=10_000,
+        metadata=_about(
+            "seed of the first scene; each further episode adds one; those below 10000 are for evaluation"
+        ),
+    )
     rtf: float = field(default=1.0, metadata=_about("simulated seconds per second, at most; 0: no limit"))
     benchmark: str = field(default="", metadata=_about("digest of the benchmark, to be recorded in the bags"))
     restarts: int = field(
