@@ -53,8 +53,8 @@ class PolicyNode(EpisodeNode):
         allow_outside_envelope: use weights outside what they were trained on.
         search.iterations, search.samples, search.elites: of the learned policy's cross-entropy method.
     Parameters (ROS), set at the start, beside those of EpisodeNode:
-        hot_reload: take up a changed checkpoint between episodes: never, better (its evaluation must beat that
-            of the running weights), newest (any that fits).
+        hot_reload: take up a changed checkpoint between episodes: never, better (its evaluation must beat
+            that of the running weights), newest (any that fits).
 
     Args:
         make: builds policies; tests bring their own.
