@@ -491,14 +491,17 @@ def test_changed_weights_drive_the_next_episode_if_asked_for(
     cell = bench(hot_reload=mode)
     path = checkpoint(tmp_path, "tool", 9)
     cell.set(allow_outside_envelope=True)
-    digests = []
-    for episode in ("e1", "e2"):
-        cell.start(episode, policy__name="cem", checkpoint=str(path))
-        cell.wait(lambda: any(step["episode_id"] == episode for step in cell.recorder.steps), "a step")  # noqa: B023
-        cell.cancel()
-        digests.append(cell.wait_end(episode)["checkpoint"])
-        checkpoint(tmp_path, "tool", 10).replace(path)
-    assert (digests[0] != digests[1]) is taken
+    before = _digest_of(cell, "e1", path)
+    checkpoint(tmp_path, "tool", 10).replace(path)
+    assert (_digest_of(cell, "e2", path) != before) is taken
+
+
+def _digest_of(cell: Bench, episode: str, weights: Path) -> str:
+    """Return the digest that an episode with these weights tells at its end."""
+    cell.start(episode, policy__name="cem", checkpoint=str(weights))
+    cell.wait(lambda: cell.state(episode) == "running", f"{episode} to run")
+    cell.cancel()
+    return cell.wait_end(episode)["checkpoint"]
 
 
 def test_untrained_weights_drive_where_it_is_allowed(bench: Open, tmp_path: Path) -> None:
