@@ -29,6 +29,8 @@ from qtopt_policy.share import resolve
 
 # Scenes kept to be played again; beyond that the oldest are forgotten.
 MOST_FAILED = 64
+# Each plays every 64th scene, so that a collection may go on with another number of actors.
+MOST_ACTORS = 64
 
 ActorPolicy = Literal["random", "scripted", "scripted_exact", "cem"]
 
@@ -77,8 +79,8 @@ class ActorConfig:
     benchmark: Path = Path("config/benchmark_v1.yaml")
 
     def __post_init__(self) -> None:
-        if not 0 <= self.index < self.actors:
-            raise ConfigError(f"actor {self.index} of {self.actors}")
+        if not 0 <= self.index < self.actors <= MOST_ACTORS:
+            raise ConfigError(f"actor {self.index} of {self.actors}, at most {MOST_ACTORS}")
         if not 0.0 <= self.explore <= 1.0:
             raise ConfigError(f"explore {self.explore}: must be in [0, 1]")
         if self.again < 0:
@@ -114,7 +116,7 @@ class Actor:
     def play(self) -> None:
         """Play one episode and hand it to the store."""
         config = self._config
-        number = self._base + self.played * config.actors + config.index
+        number = self._base + self.played * MOST_ACTORS + config.index
         explores = int(self.played * config.explore) != int((self.played + 1) * config.explore)
         policy = self._current()[explores]
         epsilon = config.epsilon if explores else 0.0

@@ -21,10 +21,12 @@ class CollectSimConfig:
     Attributes:
         actor: what each actor does; `episodes` is of all actors together.
         actors: processes.
+        patience: deaths of one of them that are put up with.
     """
 
     actor: ActorConfig
     actors: int = 1
+    patience: int = 10
 
     def __post_init__(self) -> None:
         if self.actor.episodes is None or self.actors < 1:
@@ -36,9 +38,10 @@ def collect_sim(config: CollectSimConfig, console: Console | None = None) -> Non
     total = config.actor.episodes or 0
     share = -(-total // config.actors)
     actor = replace(config.actor, episodes=share)
-    with Progress(console=console or Console()) as progress, Crew(actor_crew(actor, config.actors)) as crew:
+    crew = Crew(actor_crew(actor, config.actors), config.patience)
+    with Progress(console=console or Console()) as progress, crew:
         task = progress.add_task(f"{actor.policy} episodes", total=total)
-        while crew.pids:
+        while crew.unfinished:
             for line in crew.watch():
                 progress.console.print(f"[yellow]{line}[/]")
             # Full shards only: what waits in the actors' memory is not there yet.

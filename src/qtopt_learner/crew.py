@@ -70,6 +70,11 @@ class Crew:
         """Process ids of the members that are alive."""
         return [m.process.pid for m in self._members if m.process.is_alive() and m.process.pid is not None]
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether a member has yet to end by itself: it lives, or `watch` will start it again."""
+        return any(member.process.exitcode != 0 for member in self._members)
+
     def watch(self) -> list[str]:
         """Start members again that have died; return a line for each.
 

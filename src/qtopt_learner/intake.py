@@ -19,11 +19,15 @@ from qtopt_learner.rows import Rows
 from qtopt_learner.store import SUFFIX, read_shard, shard_paths
 from qtopt_learner.transitions import episode_rows
 from qtopt_policy.camera import CameraModel
+from qtopt_policy.config import to_mapping
 from qtopt_policy.envelope import measure_camera
-from qtopt_policy.errors import BagError, QtoptError
+from qtopt_policy.errors import BagError, ConfigError, QtoptError
 from qtopt_policy.mdp import MdpConfig
 
 CAMERAS_FILE = "cameras.json"
+REWARDS_FILE = "rewards.json"
+# What rows hold beyond the episode itself: with other values they are other rows.
+REWARD_KEYS = ("step_penalty", "discount", "action_frame")
 # Bags are appended to the replay in groups: an append costs a sync.
 GROUP = 64
 
@@ -36,6 +40,9 @@ class Intake:
         mdp: to learn with; episodes of another one are refused.
         opening: distance of the opened fingertips [m].
         folder: where the cameras are remembered; None remembers them in memory.
+
+    Raises:
+        ConfigError: the folder's rows have the rewards of another MDP.
 
     Attributes:
         refused: reason by name of source or episode, of everything that was not taken.
@@ -50,7 +57,9 @@ class Intake:
         self._mdp = mdp
         self._opening = opening
         self._file = None if folder is None else folder / CAMERAS_FILE
-        self._taken = set(replay.sources)
+        self._taken = {str(Path(source).resolve()) for source in replay.sources}
+        if folder is not None:
+            _require_rewards(folder / REWARDS_FILE, mdp)
         if self._file is not None and self._file.exists():
             entries = json.loads(self._file.read_text())
             self.cameras = [CameraModel.from_mapping(entry, str(self._file)) for entry in entries]
@@ -59,7 +68,7 @@ class Intake:
         """Take every new source below the paths: shards, folders of shards, bags, folders of bags.
 
         Args:
-            paths: may name what was taken before.
+            paths: may name what was taken before, also twice or in another way.
             progress: called with the number of sources done so far.
 
         Returns:
@@ -69,9 +78,8 @@ class Intake:
             BagError: a path holds neither shards nor bags.
         """
         before = self._replay.end
-        sources = [
-            source for path in paths for source in find_sources(path) if str(source) not in self._taken
-        ]
+        found = {str(source.resolve()): source for path in paths for source in find_sources(path)}
+        sources = [source for place, source in found.items() if place not in self._taken]
         waiting: list[tuple[str, list[Episode]]] = []
         for done, source in enumerate(sources):
             waiting.append((str(source), self._read(source)))
@@ -97,7 +105,7 @@ class Intake:
                 self._convert(episode, parts)
         self._save_cameras()
         names = [name for name, _ in sources]
-        self._taken.update(names)
+        self._taken.update(str(Path(name).resolve()) for name in names)
         if parts:
             rows = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
             self._replay.append(rows, *names)
@@ -120,6 +128,22 @@ class Intake:
         temporary = self._file.with_name(f".{self._file.name}.{os.getpid()}.tmp")
         temporary.write_text(json.dumps([camera.to_mapping() for camera in self.cameras]))
         temporary.rename(self._file)
+
+
+def _require_rewards(path: Path, mdp: MdpConfig) -> None:
+    """Refuse to go on with rows whose rewards were computed for another MDP.
+
+    Raises:
+        ConfigError: naming the file and both values.
+    """
+    present = {key: value for key, value in to_mapping(mdp).items() if key in REWARD_KEYS}
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(present) + "\n")
+        return
+    saved = json.loads(path.read_text())
+    if saved != present:
+        raise ConfigError(f"{path}: the rows are of {saved}, this run has {present}: take another folder")
 
 
 def widens(cameras: list[CameraModel], camera: CameraModel) -> bool:

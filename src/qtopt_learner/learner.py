@@ -25,8 +25,9 @@ from qtopt_learner.crew import Crew, actor_crew
 from qtopt_learner.intake import Intake
 from qtopt_learner.ranks import ALONE, Ranks
 from qtopt_learner.replay import Replay
-from qtopt_learner.run import Run
+from qtopt_learner.run import STATE_FOLDER, Run
 from qtopt_learner.run_config import RunConfig
+from qtopt_learner.run_state import latest_state
 from qtopt_learner.task import REPLAY_FOLDER, Task
 from qtopt_learner.trainer import Experience, Trainer
 from qtopt_learner.updater import TARGETS_FILE, publish_targets
@@ -64,7 +65,8 @@ class Learner:
         self._write_config()
         offline, self._offline = self._replay("offline")
         online, self._online = self._replay("online")
-        self._read_offline(frozen=config.train.deterministic and len(offline) > 0)
+        begun = latest_state(config.out / STATE_FOLDER) is not None
+        self._read_offline(frozen=config.train.deterministic and begun)
         self._episodes = config.out / "episodes"
         self._episodes.mkdir(exist_ok=True)
         self._take_own()

@@ -141,9 +141,8 @@ class Replay:
 
     def labelled(self) -> int:
         """Return how many of the rows held have a label."""
-        made = self._columns["value_step"]
-        whole = made if len(self) == self.capacity else made[self.first : self.end]
-        return int(np.count_nonzero(whole != UNLABELLED))
+        made = self.get("value_step", np.arange(self.first, self.end))
+        return int(np.count_nonzero(made != UNLABELLED))
 
     def transitions(self) -> int:
         """Return how many of the rows held are transitions."""

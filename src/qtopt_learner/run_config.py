@@ -66,8 +66,8 @@ class RunConfig:
     allow_outside_envelope: bool = False
 
     def __post_init__(self) -> None:
-        if not self.data and self.online.actors == 0:
-            raise ConfigError("nothing to learn from: give data or actors")
+        if not self.data:
+            raise ConfigError("nothing to learn from: give data; actors play with what it has taught")
         if self.train.deterministic and (self.online.actors or self.online.bags or self.updaters):
             raise ConfigError(
                 "deterministic training takes no actors, online.bags or updaters: one process, frozen data"

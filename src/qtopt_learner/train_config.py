@@ -123,6 +123,8 @@ class TrainConfig:
                 f"loss quantile with labels of kind {self.labels.kind}, fresh {self.labels.fresh}: its are "
                 "distributions, made for each batch: set labels.kind to bellman and labels.fresh"
             )
+        if self.loss == "quantile" and self.labels.monte_carlo_bound:
+            raise ConfigError("loss quantile with labels.monte_carlo_bound: distributions know no such bound")
         if self.loss == "quantile" and self.conservative.weight:
             raise ConfigError(
                 f"loss quantile with conservative.weight {self.conservative.weight}: it has no logits; set 0"

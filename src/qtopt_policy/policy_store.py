@@ -16,6 +16,8 @@ from qtopt_policy.search_config import DRIVING, CemConfig
 HotReload = Literal["never", "better", "newest"]
 # Which changed weights are taken between episodes. (ROS would read `off` as a bool.)
 HOT_RELOADS: tuple[HotReload, ...] = ("never", "better", "newest")
+# Policies that are kept: a plan's two take turns.
+KEPT = 2
 FileStamp = tuple[int, int]  # modification time [ns], size [bytes]
 
 
@@ -66,7 +68,7 @@ class ReadyPolicy:
 
 
 class PolicyStore:
-    """Builds policies and keeps the last one.
+    """Builds policies and keeps the last ones; settings that come back find the weights that they had.
 
     Args:
         mdp, robot: that they act in and on.
@@ -87,9 +89,7 @@ class PolicyStore:
     ) -> None:
         self._mdp, self._robot, self._mount = mdp, robot, mount
         self._hot_reload, self._make = hot_reload, make
-        self._settings: PolicySettings | None = None
-        self._file: FileStamp | None = None
-        self._ready: ReadyPolicy | None = None
+        self._kept: dict[PolicySettings, tuple[ReadyPolicy, FileStamp | None]] = {}
 
     def get(self, settings: PolicySettings) -> ReadyPolicy:
         """Return the policy for the next episode. May take seconds: torch is imported when it is needed.
@@ -98,13 +98,14 @@ class PolicyStore:
             QtoptError: it cannot be built; the message names the reason.
         """
         file = _file_stamp(settings.checkpoint)
-        if self._ready is None or settings != self._settings:
-            self._ready = self._build(settings)
-            self._settings, self._file = settings, file
-        elif self._hot_reload != "never" and file != self._file:
-            self._file = file
-            self._ready = self._exchange(settings, self._ready)
-        return self._ready
+        if settings not in self._kept:
+            self._kept[settings] = self._build(settings), file
+        elif self._hot_reload != "never" and file != self._kept[settings][1]:
+            self._kept[settings] = self._exchange(settings, self._kept[settings][0]), file
+        self._kept[settings] = kept = self._kept.pop(settings)  # the last one is the newest
+        for oldest in list(self._kept)[:-KEPT]:
+            del self._kept[oldest]
+        return kept[0]
 
     def _build(self, settings: PolicySettings) -> ReadyPolicy:
         policy = self._make(

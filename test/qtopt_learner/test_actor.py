@@ -39,7 +39,7 @@ def test_episodes_are_of_different_scenes_kept_from_evaluation(tmp_path: Path) -
             actor.play()
         actor.close()
     seeds = [episode.info.seed for episode in read_store(tmp_path)]
-    assert sorted(seeds) == [10_000, 10_001, 10_002, 10_003]
+    assert sorted(seeds) == [10_000, 10_001, 10_064, 10_065]
     assert len({episode.info.benchmark for episode in read_store(tmp_path)}) == 1
 
 
@@ -48,7 +48,7 @@ def test_an_actor_that_starts_again_goes_on_with_new_scenes(tmp_path: Path) -> N
         actor = Actor(ActorConfig(tmp_path, "a", "random", per_shard=1))
         actor.play()
         actor.close()
-    assert [e.info.seed for e in read_store(tmp_path)] == [10_000, 10_001]
+    assert [e.info.seed for e in read_store(tmp_path)] == [10_000, 10_064]
 
 
 def test_new_weights_are_taken_between_episodes(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_a_collection_ends_with_its_episodes_and_goes_on_where_it_was(tmp_path: 
     assert len(list(read_store(tmp_path))) == 4
     collect_sim(replace(config, actor=replace(config.actor, episodes=8)))
     seeds = [episode.info.seed for episode in read_store(tmp_path)]
-    assert sorted(seeds) == list(range(10_000, 10_008))
+    assert sorted(seeds) == [10_000 + 64 * played + actor for played in range(4) for actor in (0, 1)]
 
 
 def wait_for(condition: Callable[[], bool], timeout: float = 90.0) -> None:
@@ -150,3 +150,22 @@ def wait_for(condition: Callable[[], bool], timeout: float = 90.0) -> None:
     while not condition():
         assert time.monotonic() < end, "waited too long"
         time.sleep(0.05)
+
+
+def test_another_number_of_actors_plays_no_scene_twice(tmp_path: Path) -> None:
+    base = ActorConfig(tmp_path, "a", "random", per_shard=1)
+    for actors in (1, 2):
+        for index in range(actors):
+            actor = Actor(replace(base, prefix=f"a{index}", index=index, actors=actors))
+            for _ in range(2):
+                actor.play()
+            actor.close()
+    seeds = [episode.info.seed for episode in read_store(tmp_path)]
+    assert len(seeds) == len(set(seeds)) == 6
+
+
+@pytest.mark.slow
+def test_a_collection_whose_actors_die_ends_with_an_error(tmp_path: Path) -> None:
+    broken = ActorConfig(tmp_path, "a", "random", mdp=tmp_path / "missing.yaml", episodes=4)
+    with pytest.raises(CrewError, match="died"):
+        collect_sim(CollectSimConfig(broken, patience=1))

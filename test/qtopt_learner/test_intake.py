@@ -12,7 +12,7 @@ from qtopt_learner.rows import Layout
 from qtopt_learner.store import SUFFIX, StoreWriter, write_shard
 from qtopt_policy.camera import CameraModel
 from qtopt_policy.envelope import Envelope
-from qtopt_policy.errors import BagError
+from qtopt_policy.errors import BagError, ConfigError
 from qtopt_policy.mdp import MdpConfig
 from qtopt_policy.robot import GripperConfig
 from support.episodes import make_episode, make_signals
@@ -135,3 +135,20 @@ def test_the_cameras_remembered_have_the_envelope_of_all() -> None:
     gripper = [GripperConfig(("finger",))]
     assert len(kept) < 60
     assert Envelope.around(kept, gripper, MDP).ranges == Envelope.around(cameras, gripper, MDP).ranges
+
+
+def test_a_source_is_taken_once_however_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    fill(tmp_path / "data", "a", episodes(4))
+    replay, intake = intake_of(tmp_path / "replay")
+    assert intake.take_all([Path("data"), Path("data"), tmp_path / "data"]) == 20
+    _, again = intake_of(tmp_path / "replay")
+    assert again.take_all([tmp_path / "data"]) == 0
+    assert len(replay) == 20
+
+
+def test_rows_with_the_rewards_of_another_mdp_are_refused_by_name(tmp_path: Path) -> None:
+    replay, _ = intake_of(tmp_path)
+    intake_of(tmp_path)
+    with pytest.raises(ConfigError, match=r"rewards\.json.*'step_penalty': 0\.05.*'step_penalty': 0\.3"):
+        Intake(replay, replace(MDP, step_penalty=0.3), 0.08, tmp_path)

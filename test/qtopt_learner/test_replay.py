@@ -65,6 +65,8 @@ def test_dying_while_writing_gives_up_old_rows_before_they_are_torn(
     rows = np.arange(again.first, again.end)
     assert rows.tolist() == [4, 5, 6, 7, 8, 9]
     np.testing.assert_array_equal(again.get("reward", rows), rows)
+    again.set_values(rows, np.zeros(6, dtype=np.float32), 1)
+    assert again.labelled() == 6
     again.append(numbered(4, 10), "b")
     rows = np.arange(again.first, again.end)
     np.testing.assert_array_equal(again.get("reward", rows), rows)

@@ -21,7 +21,7 @@ from qtopt_learner.mixture import MixConfig
 from qtopt_learner.run import Run
 from qtopt_learner.run_config import OnlineConfig, RunConfig, with_seed
 from qtopt_learner.run_state import latest_state, load_state
-from qtopt_learner.store import StoreWriter, read_store
+from qtopt_learner.store import StoreWriter, read_store, shard_paths
 from qtopt_learner.train import train
 from qtopt_learner.train_config import TrainConfig
 from qtopt_learner.trainer import Trainer
@@ -93,6 +93,7 @@ def test_another_configuration_in_the_same_folder_is_refused(tmp_path: Path, dat
 
 def test_deterministic_training_does_not_see_data_that_came_later(tmp_path: Path, data: Path) -> None:
     config = RunConfig(tmp_path / "run", (data,), TRAIN)
+    train(config, quiet())
     rows = len(Learner(config, quiet()).trainer.experience.offline)
     with StoreWriter(data, "b") as writer:
         writer.append(recording("late", seed=9).episode)
@@ -120,7 +121,7 @@ def test_episodes_that_are_not_used_are_named(tmp_path: Path, data: Path) -> Non
 
 def test_training_without_anything_to_learn_from_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="nothing to learn from"):
-        RunConfig(tmp_path)
+        RunConfig(tmp_path, online=OnlineConfig(actors=1))
     with pytest.raises(ConfigError, match="takes no actors"):
         RunConfig(tmp_path, (tmp_path,), TRAIN, OnlineConfig(actors=1))
 
@@ -216,3 +217,12 @@ def wait_for(condition: Callable[[], bool], timeout: float = 90.0) -> None:
     while not condition():
         assert time.monotonic() < end, "waited too long"
         time.sleep(0.02)
+
+
+def test_a_deterministic_run_stopped_while_it_read_reads_the_rest(tmp_path: Path, data: Path) -> None:
+    """Frozen is what a run has begun to learn from, not what the first start got to."""
+    config = RunConfig(tmp_path / "run", (shard_paths(data)[0],), TRAIN)
+    Learner(config, quiet())
+    assert len(shard_paths(data)) > 1
+    whole = Learner(replace(config, data=(data,)), quiet()).trainer.experience.offline
+    assert len(whole.sources) == len(shard_paths(data))

@@ -78,7 +78,8 @@ def test_nothing_of_it_is_in_the_weights_of_a_network() -> None:
         (0, "cvar", 0.5, "needs a network with quantiles"),
         (8, "cvar", 0.0, "must be in"),
         (8, "cpw", 0.1, "where beta rises"),
-        (8, "norm", 2.5, "whole number"),
+        (8, "norm", 2.5, "number of draws, 1 to 12"),
+        (8, "norm", 25.0, "number of draws, 1 to 12"),
     ],
 )
 def test_measures_that_make_no_sense_are_refused(

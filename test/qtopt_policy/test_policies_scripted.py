@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from grasp_bringup.sim.scene import load_scene_config, sample_scene
 from qtopt_policy.camera import Mount
 from qtopt_policy.errors import ConfigError
 from qtopt_policy.geometry import Pose
@@ -160,3 +161,15 @@ def test_a_tool_that_contact_holds_up_goes_on_with_the_next_phase() -> None:
 def test_negative_noise_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"aim_noise -0\.1"):
         ScriptedConfig(aim_noise=-0.1)
+
+
+def test_which_object_it_picks_does_not_follow_from_the_scene() -> None:
+    """Scene and policy have the same seed; with one stream of numbers it took the larger of two always."""
+    config = load_scene_config()
+    counted = ((seed, len(sample_scene(config, "train", seed, ROBOT.bin).objects)) for seed in range(4000))
+    seeds = [seed for seed, count in counted if count == 2][:30]
+    boxes = observe_boxes([Box(0.53, -0.06, 0.0), Box(0.57, 0.06, 0.0)], "tool")
+    sides = [
+        grasp_pose(play(ScriptedPolicy(MDP, ROBOT, EXACT), boxes, seed=seed)).position[1] for seed in seeds
+    ]
+    assert 5 <= sum(side > 0.0 for side in sides) <= 25

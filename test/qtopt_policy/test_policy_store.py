@@ -163,3 +163,22 @@ def test_unknown_policies_are_refused_with_the_known_ones() -> None:
 def test_epsilon_is_a_share(epsilon: float) -> None:
     with pytest.raises(ConfigError, match="epsilon"):
         PolicySettings("random", epsilon)
+
+
+@pytest.mark.parametrize(("mode", "digest"), [("never", "first"), ("better", "first"), ("newest", "second")])
+def test_policies_that_take_turns_exchange_their_weights_only_if_asked_to(
+    weights: Path, mode: str, digest: str
+) -> None:
+    policies, _ = store(hot_reload=mode)
+    settings = PolicySettings("cem", checkpoint=weights)
+    policies.get(settings)
+    policies.get(PolicySettings("random"))
+    exchange(weights, "second 10")
+    assert policies.get(settings).digest == digest
+
+
+def test_the_policies_kept_are_the_last_two(weights: Path) -> None:
+    policies, maker = store()
+    for name in ("cem", "random", "scripted", "cem", "scripted"):
+        policies.get(PolicySettings(name, checkpoint=weights if name == "cem" else None))
+    assert [entry["name"] for entry in maker.built] == ["cem", "random", "scripted", "cem"]

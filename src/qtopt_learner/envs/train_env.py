@@ -24,6 +24,7 @@ from qtopt_learner.run import Run
 from qtopt_learner.train import training_progress
 from qtopt_learner.trainer import Experience, Trainer
 from qtopt_policy.config import to_mapping
+from qtopt_policy.errors import ConfigError
 from qtopt_policy.search_config import CemConfig
 
 NEWEST = "newest.safetensors"
@@ -52,6 +53,11 @@ class EnvLearner:
         (config.out / "run.json").write_text(json.dumps(to_mapping(config), indent=1) + "\n")
         self.task = EnvTask(config)
         self._online = self.task.replay()
+        if config.play.random_steps > self._online.capacity:
+            raise ConfigError(
+                f"play.random_steps {config.play.random_steps}: the replay holds {self._online.capacity} "
+                "rows; fewer of them, or a larger train.replay_gb"
+            )
         experience = Experience(self.task.nothing(), self._online)
         self.trainer = Trainer(self.task.network, config.train, experience, config.discount)
         # Each start draws anew: what was played before is in the replay.

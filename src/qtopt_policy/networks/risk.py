@@ -26,6 +26,8 @@ from qtopt_policy.errors import ConfigError
 RiskName = Literal["neutral", "cvar", "wang", "cpw", "pow", "norm"]
 # Values of tau by which the weights are measured.
 GRID = 200_001
+# Of `norm`: its alternating sum loses all digits beyond.
+MOST_DRAWS = 12
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,8 @@ class RiskConfig:
             raise ConfigError(f"risk cvar({self.parameter}): must be in (0, 1]")
         if self.risk == "cpw" and not 0.3 <= self.parameter <= 1.0:
             raise ConfigError(f"risk cpw({self.parameter}): must be in [0.3, 1], where beta rises")
-        if self.risk == "norm" and (self.parameter < 1.0 or self.parameter != int(self.parameter)):
-            raise ConfigError(f"risk norm({self.parameter}): must be a whole number of draws")
+        if self.risk == "norm" and self.parameter not in range(1, MOST_DRAWS + 1):
+            raise ConfigError(f"risk norm({self.parameter}): must be a number of draws, 1 to {MOST_DRAWS}")
 
 
 def distort(tau: Tensor, config: RiskConfig) -> Tensor:

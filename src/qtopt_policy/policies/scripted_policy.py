@@ -19,6 +19,9 @@ from qtopt_policy.policies.motion import nearest_heading, step_towards
 from qtopt_policy.policies.segment import SegmentConfig, find_blobs
 from qtopt_policy.robot import RobotConfig
 
+# Of random numbers its own: the scene has the same seed, and what it picks must not follow from that.
+STREAM = 2
+
 
 @dataclass(frozen=True)
 class ScriptedConfig:
@@ -82,7 +85,7 @@ class ScriptedPolicy:
 
     def reset(self, seed: int) -> None:
         """Start a new episode: forget the aim, draw new random numbers."""
-        self._rng = np.random.default_rng(seed)
+        self._rng = np.random.default_rng((seed, STREAM))
         self._goal: Pose | None = None
         self._before: Pose | None = None
         self._down = self._closed = False
