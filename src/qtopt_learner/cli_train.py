@@ -16,6 +16,7 @@ from qtopt_learner.cycle import Cycle
 from qtopt_learner.cycle_config import CycleConfig
 from qtopt_learner.envs.env_config import EnvRunConfig
 from qtopt_learner.envs.train_env import NEWEST, train_env
+from qtopt_learner.ranks import require_alone
 from qtopt_learner.run_config import RunConfig
 from qtopt_learner.train import train
 from qtopt_policy.errors import QtoptError
@@ -49,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(command, RunConfig):
             print(f"weights: {train(command)}")
         elif isinstance(command, EnvRunConfig):
+            require_alone()
             train_env(command)
             print(f"weights: {command.out / 'weights' / NEWEST}")
         elif isinstance(command, CycleConfig):

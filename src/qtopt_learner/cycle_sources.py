@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 
 from rich.console import Console
 
-from grasp_bringup.sim.benchmark import load_benchmark
+from grasp_bringup.sim.benchmark import load_benchmark, require_robot
 from qtopt_collector.episode import EpisodeInfo
 from qtopt_collector.report.score import EpisodeResult
 from qtopt_learner import collect, evaluate
@@ -24,6 +24,8 @@ from qtopt_learner.evaluate_results import write_json
 from qtopt_learner.learner import ONLINE_SEEDS
 from qtopt_learner.store import SUFFIX, read_infos
 from qtopt_policy.errors import QtoptError
+from qtopt_policy.robot import load_robot
+from qtopt_policy.share import resolve
 
 PolicyName = Literal["scripted", "cem"]
 # Scenes of a round begin so far behind those of the round before.
@@ -76,6 +78,7 @@ def make_source(config: CycleConfig, console: Console) -> Source:
     """Return the source that a cycle names."""
     if config.through == "robot":
         return RobotSource(config)
+    require_robot(load_benchmark(config.benchmark), load_robot(resolve(config.robot)), config.robot)
     return GraphSource(config, console) if config.through == "graph" else EnvSource(config, console)
 
 

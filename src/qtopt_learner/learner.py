@@ -15,9 +15,11 @@ and starting the same run again goes on where it was.
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 
+from grasp_bringup.sim.benchmark import load_benchmark, require_robot
 from qtopt_collector.episode import EpisodeInfo
 from qtopt_learner.actor import ActorConfig
 from qtopt_learner.bag_watch import closed_bags
@@ -35,10 +37,13 @@ from qtopt_learner.updater_process import updater_crew
 from qtopt_learner.watch import Watch
 from qtopt_policy.checkpoint import describe, save_checkpoint
 from qtopt_policy.config import to_mapping
+from qtopt_policy.errors import CheckpointError
+from qtopt_policy.share import resolve
 
 NEWEST = "newest.safetensors"
 # Scenes of the actors start here, apart from those of scripted collections; seeds of runs lie this far apart.
 ONLINE_SEEDS = 100_000_000
+RUN_FILE = "run.json"
 # Success is written for so many episodes at a time.
 REPORT_EPISODES = 50
 
@@ -61,11 +66,15 @@ class Learner:
         self._ranks = ranks
         self._console = console
         self._task = Task(config)
+        if config.online.actors:
+            require_robot(load_benchmark(config.benchmark), self._task.robot, config.robot)
         self._weights = config.out / "weights"
-        self._write_config()
+        begun = latest_state(config.out / STATE_FOLDER) is not None
+        if begun:
+            self._require_same()
         offline, self._offline = self._replay("offline")
         online, self._online = self._replay("online")
-        begun = latest_state(config.out / STATE_FOLDER) is not None
+        self._write_config()
         self._read_offline(frozen=config.train.deterministic and begun)
         self._episodes = config.out / "episodes"
         self._episodes.mkdir(exist_ok=True)
@@ -78,10 +87,19 @@ class Learner:
         self._acting = False
         self._watch = Watch(config.out)
 
+    def _require_same(self) -> None:
+        """Refuse to go on with another camera or robot; the state and the replays look at the rest."""
+        path = self._config.out / RUN_FILE
+        saved, config = json.loads(path.read_text()), self._config
+        if saved["camera"] != config.camera:
+            raise CheckpointError(f"{path}: camera was {saved['camera']}, this run has {config.camera}")
+        if resolve(Path(saved["robot"])).resolve() != resolve(config.robot).resolve():
+            raise CheckpointError(f"{path}: robot was {saved['robot']}, this run has {config.robot}")
+
     def _write_config(self) -> None:
         self._config.out.mkdir(parents=True, exist_ok=True)
         text = json.dumps(to_mapping(self._config), indent=1)
-        (self._config.out / "run.json").write_text(text + "\n")
+        (self._config.out / RUN_FILE).write_text(text + "\n")
 
     def _replay(self, name: str) -> tuple[Replay, Intake]:
         replay, task = self._task.replay(name), self._task

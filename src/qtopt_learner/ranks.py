@@ -131,3 +131,10 @@ def joined(device: str) -> Iterator[Ranks]:
         yield ranks
     finally:
         dist.destroy_process_group()
+
+
+def require_alone() -> None:
+    """Refuse to be one of several processes of torchrun (ConfigError)."""
+    count = Ranks.of_environment().count
+    if count > 1:
+        raise ConfigError(f"{count} ranks: only qtopt train without --env trains one network with several")

@@ -72,6 +72,17 @@ class RunConfig:
             raise ConfigError(
                 "deterministic training takes no actors, online.bags or updaters: one process, frozen data"
             )
+        if self.updaters and not self.train.labels.cached:
+            raise ConfigError(
+                f"{self.updaters} updaters with labels of kind {self.train.labels.kind}, fresh "
+                f"{self.train.labels.fresh}: nobody would use theirs; set updaters to 0"
+            )
+        augment = self.train.augment
+        if self.train.network != "compact" and (augment.mirror or augment.half_turn):
+            raise ConfigError(
+                f"augment.mirror {augment.mirror}, half_turn {augment.half_turn} with the network "
+                f"{self.train.network}: only compact looks through the camera model that they change"
+            )
 
 
 def with_seed(config: RunConfig, seed: int) -> RunConfig:

@@ -1,6 +1,8 @@
 """Where a cycle's episodes come from: bags of the ROS graph (a fake one) and of an arm."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from rich.console import Console
@@ -8,7 +10,7 @@ from rich.console import Console
 from grasp_bringup.sim.scene import load_scene_config
 from grasp_bringup.system import SystemOptions
 from qtopt_learner import graph_run
-from qtopt_learner.cycle_config import CycleConfig
+from qtopt_learner.cycle_config import CycleConfig, Through
 from qtopt_learner.cycle_sources import (
     ROUND_SEEDS,
     EnvSource,
@@ -19,6 +21,7 @@ from qtopt_learner.cycle_sources import (
     make_source,
 )
 from qtopt_learner.learner import ONLINE_SEEDS
+from qtopt_policy.errors import ConfigError
 from support.episodes import write_sample
 
 
@@ -97,3 +100,13 @@ def test_an_arms_grasps_measure_the_learned_policy(tmp_path: Path) -> None:
         write_sample(tmp_path / "evaluation-r0", f"episode_{number + 1:06d}", seed=number)
     results = source.measure("cem", weights, out)
     assert [(row.policy, row.success) for row in results] == [("cem", True)] * 2
+
+
+def test_simulation_plays_the_benchmarks_robot_alone(tmp_path: Path) -> None:
+    config = CycleConfig(out=tmp_path, robot=Path("config/robots/fr3.yaml"))
+    for through in get_args(Through):
+        if through == "robot":
+            make_source(replace(config, through=through), Console())
+            continue
+        with pytest.raises(ConfigError, match=r"fr3\.yaml: simulation plays the benchmark's robot"):
+            make_source(replace(config, through=through), Console())

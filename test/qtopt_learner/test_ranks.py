@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from qtopt_learner.metrics import CSV_FILE, read_metrics
-from qtopt_learner.ranks import ALONE, Ranks
+from qtopt_learner.ranks import ALONE, Ranks, require_alone
 from qtopt_policy.checkpoint import load_checkpoint
 from qtopt_policy.errors import ConfigError
 from support.recordings import make_store
@@ -91,3 +91,11 @@ def test_a_process_that_torchrun_did_not_start_is_alone() -> None:
     assert found.device("cpu") == "cpu"
     with pytest.raises(ConfigError, match="'LOCAL_RANK': None"):
         Ranks.of_environment({"RANK": "0", "WORLD_SIZE": "2"})
+
+
+def test_training_on_an_environment_takes_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    require_alone()
+    for name, value in (("RANK", "1"), ("WORLD_SIZE", "2"), ("LOCAL_RANK", "1")):
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match="2 ranks: only qtopt train without --env"):
+        require_alone()

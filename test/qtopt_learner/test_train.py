@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from rich.console import Console
 
 from qtopt_collector.bags.convert import write_episode
 from qtopt_collector.episode import EpisodeInfo
+from qtopt_learner.augment import AugmentConfig
 from qtopt_learner.labels import LabelConfig
 from qtopt_learner.learner import NEWEST, Learner, success_rates
 from qtopt_learner.metrics import CSV_FILE, read_metrics
@@ -226,3 +228,43 @@ def test_a_deterministic_run_stopped_while_it_read_reads_the_rest(tmp_path: Path
     assert len(shard_paths(data)) > 1
     whole = Learner(replace(config, data=(data,)), quiet()).trainer.experience.offline
     assert len(whole.sources) == len(shard_paths(data))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"camera": "shoulder"}, "camera was wrist, this run has shoulder"),
+        ({"robot": Path("config/robots/fr3.yaml")}, r"robot was config/robots/sim\.yaml, this run has .*fr3"),
+    ],
+)
+def test_a_run_goes_on_with_its_camera_and_robot_alone(
+    tmp_path: Path, data: Path, change: dict[str, Any], message: str
+) -> None:
+    config = RunConfig(tmp_path / "run", (data,), TRAIN)
+    train(config, quiet())
+    with pytest.raises(CheckpointError, match=message):
+        train(replace(config, **change), quiet())
+    train(config, quiet())  # what was refused has changed nothing
+
+
+def test_another_mdp_is_refused_and_changes_nothing(tmp_path: Path, data: Path) -> None:
+    config = RunConfig(tmp_path / "run", (data,), TRAIN)
+    train(config, quiet())
+    text = Path("config/mdp.yaml").read_text()
+    (tmp_path / "mdp.yaml").write_text(text.replace("discount: 0.98", "discount: 0.5"))
+    with pytest.raises(ConfigError, match=r"'discount': 0\.98.*'discount': 0\.5"):
+        train(replace(config, mdp=tmp_path / "mdp.yaml"), quiet())
+    assert json.loads((config.out / "run.json").read_text())["mdp"] == "config/mdp.yaml"
+
+
+def test_options_that_nothing_would_use_are_refused(tmp_path: Path) -> None:
+    fresh = replace(TRAIN, deterministic=False, labels=LabelConfig(fresh=True))
+    with pytest.raises(ConfigError, match=r"2 updaters.*fresh True: nobody would use theirs"):
+        RunConfig(tmp_path, (tmp_path,), fresh, updaters=2)
+    turned = replace(TRAIN, network="image", augment=AugmentConfig(half_turn=True))
+    with pytest.raises(ConfigError, match="network image: only compact"):
+        RunConfig(tmp_path, (tmp_path,), turned)
+    free = replace(TRAIN, deterministic=False)
+    arm = RunConfig(tmp_path / "run", (tmp_path,), free, OnlineConfig(actors=1))
+    with pytest.raises(ConfigError, match=r"fr3\.yaml: simulation plays the benchmark's robot"):
+        train(replace(arm, robot=Path("config/robots/fr3.yaml")), quiet())

@@ -121,3 +121,21 @@ def _fingerprint(scene: Scene) -> list[Any]:
         ]
         for item in scene.objects
     ]
+
+
+def require_robot(benchmark: Benchmark, robot: RobotConfig, name: Path) -> None:
+    """Refuse a robot that is not the one which the benchmark simulates.
+
+    Args:
+        benchmark: whose scenes are to be played.
+        robot: that is asked for.
+        name: of its file.
+
+    Raises:
+        ConfigError: it is another one.
+    """
+    if to_mapping(robot) != to_mapping(benchmark.robot):
+        raise ConfigError(
+            f"robot {name}: simulation plays the benchmark's robot, {benchmark.robot.name}. Without "
+            "simulated actors any robot's bags can be learned from"
+        )

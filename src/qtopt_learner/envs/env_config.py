@@ -79,3 +79,5 @@ class EnvRunConfig:
             raise ConfigError(f"score_episodes {self.score_episodes}: must be at least 1")
         if self.train.deterministic:
             raise ConfigError("deterministic training takes frozen data; playing environments are not")
+        if self.train.augment.mirror or self.train.augment.half_turn:
+            raise ConfigError("augment.mirror, half_turn: for grasps alone")
