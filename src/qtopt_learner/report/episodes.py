@@ -1,21 +1,89 @@
-"""What a run has played: outcomes of all its episodes, and a few of them whole, for film strips."""
+"""What a run has played: outcomes of all its episodes, and a few of them whole, for film strips.
+
+Its own episodes are shards or bags below `episodes` in its folder, and bags in the folders that it was told
+to watch (online.bags).
+"""
 
 import json
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from qtopt_collector.bags.layout import METADATA, mcap_path
+from qtopt_collector.bags.reader import read_episode
 from qtopt_collector.bags.records import decode_info
+from qtopt_collector.episode import Episode
 from qtopt_collector.report.recording import Recording, Trace
 from qtopt_collector.report.score import EpisodeResult
-from qtopt_learner.store import META, read_shard, shard_paths
-from qtopt_policy.errors import BagError
+from qtopt_collector.report.source import read_recording
+from qtopt_learner.bag_watch import read_bag
+from qtopt_learner.intake import find_sources
+from qtopt_learner.store import META, SUFFIX, read_shard
+from qtopt_policy.errors import BagError, QtoptError
+
+EPISODES = "episodes"
 
 
-def in_order_of_time(folder: Path) -> list[Path]:
-    """Return the shards of a store, the oldest first."""
-    return sorted(shard_paths(folder), key=lambda path: (path.stat().st_mtime_ns, path.name))
+def own_sources(run: Path, config: Mapping[str, Any]) -> tuple[list[Path], list[str]]:
+    """Return the shards and bags of a run's own episodes, the oldest first, and why a folder has none.
+
+    Args:
+        run: its folder.
+        config: run.json; its relative paths are seen from where the command runs, as for training.
+    """
+    own = run / EPISODES
+    folders = [own] if own.is_dir() else []
+    folders += [Path(name) for name in config.get("online", {}).get("bags", ())]
+    found: dict[Path, Path] = {}
+    refused = []
+    for folder in folders:
+        try:
+            found |= {source.resolve(): source for source in find_sources(folder)}
+        except BagError as error:
+            refused.append(str(error))
+    return in_order_of_time(found.values()), refused
+
+
+def in_order_of_time(sources: Iterable[Path]) -> list[Path]:
+    """Return shards and bags by the time at which they were written or closed, the oldest first."""
+    return sorted(sources, key=lambda path: (_written(path), path.name))
+
+
+def _written(source: Path) -> int:
+    """Return the time [ns] at which a shard was written, a bag closed, or else its file written last."""
+    files = [source] if is_shard(source) else [source / METADATA, mcap_path(source)]
+    return next((file.stat().st_mtime_ns for file in files if file.is_file()), 0)
+
+
+def is_shard(source: Path) -> bool:
+    """Return whether a source is a shard by its name; the others are bags."""
+    return source.name.endswith(SUFFIX)
+
+
+def read_source(source: Path) -> list[Episode]:
+    """Read the episodes of a shard or bag; errors as `read_shard` and `read_episode`."""
+    return read_shard(source) if is_shard(source) else [read_episode(source)]
+
+
+def source_results(sources: Iterable[Path]) -> tuple[dict[Path, list[EpisodeResult]], list[str]]:
+    """Return the outcomes by shard or bag, without reading images, and why sources were left out."""
+    results: dict[Path, list[EpisodeResult]] = {}
+    refused = []
+    for source in sources:
+        try:
+            results[source] = shard_results(source) if is_shard(source) else bag_results(source)
+        except QtoptError as error:
+            refused.append(str(error))
+    return results, refused
+
+
+def bag_results(bag: Path) -> list[EpisodeResult]:
+    """Return the outcome of a bag's one episode; errors as `open_bag`."""
+    closed = read_bag(bag)
+    return [closed.result(closed.info.policy)]
 
 
 def shard_results(path: Path) -> list[EpisodeResult]:
@@ -28,7 +96,7 @@ def shard_results(path: Path) -> list[EpisodeResult]:
         with np.load(path, allow_pickle=False) as archive:
             meta = json.loads(archive[META].tobytes())
         infos = [(decode_info(entry["info"], str(path)), int(entry["steps"])) for entry in meta]
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise BagError(f"{path}: cannot be read as an episode shard: {error}") from error
     return [
         EpisodeResult(info.policy, info.seed, info.success, info.truth, steps, info.end_reason)
@@ -36,22 +104,25 @@ def shard_results(path: Path) -> list[EpisodeResult]:
     ]
 
 
-def spread(shards: Sequence[Path], count: int) -> list[Path]:
-    """Return `count` shards at even distances, the first and the last among them (all if there are fewer)."""
-    index = np.unique(np.linspace(0, len(shards) - 1, min(count, len(shards))).round().astype(int))
-    return [shards[i] for i in index]
+def spread(sources: Sequence[Path], count: int) -> list[Path]:
+    """Return `count` sources at even distances, with the first and the last (all if there are fewer)."""
+    index = np.unique(np.linspace(0, len(sources) - 1, min(count, len(sources))).round().astype(int))
+    return [sources[i] for i in index]
 
 
-def recordings(shards: Sequence[Path]) -> list[Recording]:
-    """Return the last episode of each shard, as the report of bags shows them.
+def recordings(sources: Sequence[Path]) -> tuple[list[Recording], list[str]]:
+    """Return the last episode of each shard or bag, as the report of bags shows it, and why some are not."""
+    found: list[Recording] = []
+    refused = []
+    for source in sources:
+        try:
+            found.append(_shard_recording(source) if is_shard(source) else read_recording(source))
+        except QtoptError as error:
+            refused.append(str(error))
+    return found, refused
 
-    Raises:
-        BagError: a shard cannot be read.
-    """
-    return [_recording(path) for path in shards]
 
-
-def _recording(path: Path) -> Recording:
+def _shard_recording(path: Path) -> Recording:
     episode = read_shard(path)[-1]
     steps = episode.steps
     return Recording(

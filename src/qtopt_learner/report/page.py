@@ -5,7 +5,7 @@ from html import escape
 from typing import Any
 
 from qtopt_collector.report.page import SCORES, cards, document, score_table, table
-from qtopt_collector.report.score import EpisodeResult, Rate, scores
+from qtopt_collector.report.score import Rate, scores
 from qtopt_collector.report.section import episode_section
 from qtopt_collector.report.style import CSS
 from qtopt_learner.report.curves import curves
@@ -17,6 +17,7 @@ STYLE = (
 .chart polyline.loss{stroke:var(--soft)}.chart polyline.v{stroke:var(--height)}
 .chart polyline.label{stroke:var(--aperture)}.chart polyline.error{stroke:var(--warn)}
 .chart polyline.success{stroke:var(--good)}.chart circle.success{fill:var(--good)}
+.note{overflow-wrap:anywhere}
 """
 )
 # Success is told over so many of the newest episodes.
@@ -31,7 +32,7 @@ def page(run: RunContents) -> str:
         _cards(run),
         *_evaluations(run.evaluations),
         *_scores(run.scores),
-        *_own(run.results),
+        *_own(run),
         curves(run.series, float(run.step)),
         *_films(run),
         "<h2>Configuration</h2>",
@@ -59,12 +60,15 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h" if seconds >= 7200 else f"{seconds / 60:.1f} min"
 
 
-def _own(results: Sequence[EpisodeResult]) -> list[str]:
-    if not results:
+def _own(run: RunContents) -> list[str]:
+    if not run.results and not run.refused:
         return []
-    newest = results[-NEWEST:]
-    text = f"The newest {len(newest)} of {len(results)} episodes that the run has played while it learned."
-    return ["<h2>Its own episodes</h2>", f"<p>{text}</p>", score_table(scores(newest))]
+    parts = ["<h2>Its own episodes</h2>"]
+    if run.results:
+        newest = run.results[-NEWEST:]
+        count = f"The newest {len(newest)} of {len(run.results)} episodes"
+        parts += [f"<p>{count} that the run has played while it learned.</p>", score_table(scores(newest))]
+    return parts + [f'<p class="note">{escape(f"Left out: {reason}")}</p>' for reason in run.refused]
 
 
 def _evaluations(evaluations: Mapping[str, Mapping[str, Any]]) -> list[str]:

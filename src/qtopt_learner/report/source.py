@@ -10,10 +10,10 @@ from qtopt_collector.report.recording import Recording
 from qtopt_collector.report.score import EpisodeResult
 from qtopt_learner.metrics import CSV_FILE, read_metrics
 from qtopt_learner.report.curves import Series, collect
-from qtopt_learner.report.episodes import in_order_of_time, recordings, shard_results, spread
+from qtopt_learner.report.episodes import own_sources, recordings, source_results, spread
 from qtopt_policy.errors import ConfigError
 
-CONFIG_FILE, EPISODES, SCORES = "run.json", "episodes", "scores.json"
+CONFIG_FILE, SCORES = "run.json", "scores.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +30,7 @@ class RunContents:
         films: some of its own episodes, the oldest first.
         evaluations: results of `qtopt evaluate`, by file name.
         scores: of a run on a Gymnasium environment, random and learned.
+        refused: why shards, bags or folders of its own episodes are left out.
     """
 
     folder: Path
@@ -41,10 +42,11 @@ class RunContents:
     films: tuple[Recording, ...]
     evaluations: Mapping[str, Mapping[str, Any]]
     scores: tuple[Mapping[str, Any], ...] = ()
+    refused: tuple[str, ...] = ()
 
 
 def read_run(folder: Path, films: int, evaluations: tuple[Path, ...] = ()) -> RunContents:
-    """Read a run, which may still be going on.
+    """Read a run, which may still be going on; episodes that cannot be read are left out and named.
 
     Args:
         folder: of the run.
@@ -53,23 +55,26 @@ def read_run(folder: Path, films: int, evaluations: tuple[Path, ...] = ()) -> Ru
 
     Raises:
         ConfigError: the folder holds no run, or a file of it cannot be read.
-        BagError: an episode cannot be read.
     """
     rows = read_metrics(folder / CSV_FILE)
     if not rows:
         raise ConfigError(f"{folder / CSV_FILE}: no numbers of a training run")
-    shards = in_order_of_time(folder / EPISODES)
+    config = read_json(folder / CONFIG_FILE)
+    sources, missing = own_sources(folder, config)
+    results, torn = source_results(sources)
+    shown, broken = recordings(spread(list(results), films)) if films else ([], [])
     files = [*sorted(folder.glob("evaluation*.json")), *evaluations]
     return RunContents(
         folder=folder,
-        config=read_json(folder / CONFIG_FILE),
+        config=config,
         series=collect(rows),
         step=max(int(row["step"]) for row in rows),
         seconds=max(float(row["seconds"]) for row in rows),
-        results=tuple(result for shard in shards for result in shard_results(shard)),
-        films=tuple(recordings(spread(shards, films))) if films else (),
+        results=tuple(result for found in results.values() for result in found),
+        films=tuple(shown),
         evaluations={str(path): read_json(path) for path in files},
         scores=tuple(read_json(folder / SCORES)["scores"]) if (folder / SCORES).exists() else (),
+        refused=(*missing, *torn, *broken),
     )
 
 

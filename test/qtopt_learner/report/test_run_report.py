@@ -1,6 +1,7 @@
 """The page of a tiny run as a browser gets it: complete, self-contained, every picture decodes."""
 
 import json
+import os
 import shutil
 import subprocess
 from dataclasses import replace
@@ -9,14 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from qtopt_collector.bags.convert import write_episode
+from qtopt_collector.bags.layout import METADATA, mcap_path
 from qtopt_learner.cli import main
 from qtopt_learner.metrics import CSV_FILE, Metrics
 from qtopt_learner.report.curves import Series, collect, curves, thin
-from qtopt_learner.report.episodes import in_order_of_time, shard_results, spread
+from qtopt_learner.report.episodes import own_sources, shard_results, spread
 from qtopt_learner.report.page import flatten, page
 from qtopt_learner.report.source import read_run
 from qtopt_learner.store import StoreWriter
 from qtopt_policy.errors import BagError, ConfigError
+from support.episodes import make_signals
 from support.page import Parsed, decode
 from support.recordings import recording
 
@@ -38,6 +42,14 @@ def folder(tmp_path: Path) -> Path:
             writer.append(recording(f"own0-{i}", i, success=i > 2, policy="cem", count=5).episode)
     (run / "run.json").write_text(json.dumps({"train": {"steps": 400, "labels": {"fresh": True}}}))
     return run
+
+
+def write_bag(bags: Path, name: str, closed: float, success: bool = True) -> Path:
+    """Write a bag of 6 steps that was closed at a time [s]."""
+    episode = recording(name, 1, success=success, policy="cem", count=6).episode
+    bag = write_episode(bags, episode, make_signals(episode))
+    os.utime(bag / METADATA, (closed, closed))
+    return bag
 
 
 def evaluation(complete: bool = True) -> dict[str, object]:
@@ -92,6 +104,56 @@ def test_a_run_without_episodes_of_its_own_has_a_page_too(folder: Path) -> None:
     assert "Film strips" not in text
 
 
+def test_bags_in_the_folder_of_the_run_are_its_own_episodes(folder: Path) -> None:
+    shutil.rmtree(folder / "episodes")
+    write_bag(folder / "episodes", "first", 30.0, success=False)
+    write_bag(folder / "episodes", "last", 90.0)
+    write_bag(folder / "episodes", "middle", 60.0)
+    run = read_run(folder, films=2)
+    assert [(r.policy, r.steps, r.success) for r in run.results] == [
+        ("cem", 6, False),
+        ("cem", 6, True),
+        ("cem", 6, True),
+    ]
+    assert [film.episode.info.episode_id for film in run.films] == ["first", "last"]
+    parsed = Parsed(page(run))
+    assert parsed.open == []
+    assert "3episodes of its own" in parsed.text
+    assert "<b>last</b>" in page(run)
+    assert "Left out" not in parsed.text
+
+
+def test_bags_of_watched_folders_come_with_the_shards_in_order_of_time(folder: Path, tmp_path: Path) -> None:
+    places = [str(tmp_path / "a"), str(tmp_path / "b"), str(tmp_path / "b" / ".." / "a")]
+    (folder / "run.json").write_text(json.dumps({"online": {"bags": places}}))
+    write_bag(tmp_path / "a", "old", 30.0)
+    newest = max(path.stat().st_mtime for path in (folder / "episodes").iterdir())
+    write_bag(tmp_path / "b", "new", newest + 10)
+    run = read_run(folder, films=2)
+    assert [result.steps for result in run.results] == [6, *[5] * 6, 6]
+    assert [film.episode.info.episode_id for film in run.films] == ["old", "new"]
+
+
+def test_what_cannot_be_read_is_left_out_by_name(folder: Path, tmp_path: Path) -> None:
+    cut, never_closed = write_bag(tmp_path / "bags", "cut", 30.0), write_bag(tmp_path / "bags", "open", 40.0)
+    mcap_path(cut).write_bytes(mcap_path(cut).read_bytes()[:-200])
+    (never_closed / METADATA).unlink()
+    shard = sorted((folder / "episodes").iterdir())[0]
+    shard.write_bytes(shard.read_bytes()[:-200])
+    missing = tmp_path / "missing"
+    (folder / "run.json").write_text(json.dumps({"online": {"bags": [str(tmp_path / "bags"), str(missing)]}}))
+    run = read_run(folder, films=4)
+    assert len(run.results) == 4
+    assert len(run.films) == 2
+    reasons = sorted(run.refused)
+    starts = [f"{mcap_path(cut)}: torn", f"{never_closed}: torn: never closed", f"{missing}: does not exist"]
+    starts.append(f"{shard}: cannot be read")
+    assert len(reasons) == 4
+    for reason, start in zip(reasons, sorted(starts), strict=True):
+        assert reason.startswith(start)
+    assert Parsed(page(run)).text.count("Left out: ") == 4
+
+
 def test_markup_in_names_is_escaped(folder: Path) -> None:
     run = replace(read_run(folder, 0), config={"out": "<script>alert(1)</script>"})
     run = replace(run, series={"success/<i>x</i>": Series(np.ones(1), np.ones(1))})
@@ -121,14 +183,14 @@ def test_files_that_cannot_be_read_are_named(folder: Path) -> None:
     (folder / "run.json").write_text("{")
     with pytest.raises(ConfigError, match=r"run\.json: cannot be read"):
         read_run(folder, 0)
-    shard = in_order_of_time(folder / "episodes")[0]
+    shard = own_sources(folder, {})[0][0]
     shard.write_bytes(b"torn")
     with pytest.raises(BagError, match=shard.name):
         shard_results(shard)
 
 
 def test_outcomes_are_those_of_the_episodes(folder: Path) -> None:
-    found = [result for shard in in_order_of_time(folder / "episodes") for result in shard_results(shard)]
+    found = [result for shard in own_sources(folder, {})[0] for result in shard_results(shard)]
     assert [result.success for result in found] == [False] * 3 + [True] * 3
     assert {(result.policy, result.steps) for result in found} == {("cem", 5)}
 
