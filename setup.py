@@ -39,7 +39,7 @@ DEV = [
     "ruff>=0.8",
     "types-PyYAML",
 ]
-BENCH = ["matplotlib>=3.5", "ruckig>=0.14"]  # draws; is measured beside the servo
+BENCH = ["matplotlib>=3.5", "ruckig>=0.14", "stable-baselines3>=2.3"]  # measured beside ours, and what draws
 
 
 def text(tag: str) -> str:

@@ -30,6 +30,7 @@ HOMES = {
 
 # Distribution on the package index, where its name differs from the module's.
 DISTRIBUTIONS = {
+    "stable_baselines3": "stable-baselines3",
     "ament_index_python": "ros-ament-index-python",
     "catkin_pkg": "catkin-pkg",
     "builtin_interfaces": "ros-builtin-interfaces",

@@ -1,4 +1,4 @@
-"""`qtopt bags info | check | repair | import | report`."""
+"""`qtopt bags info | check | repair | import | report | convert`."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import Progress
 from rich.table import Table
 
 from qtopt_collector.bags import layout
@@ -17,6 +18,7 @@ from qtopt_collector.episode import EpisodeInfo
 from qtopt_collector.report.page import megabytes
 from qtopt_collector.report.source import write_report
 from qtopt_learner import cli_config
+from qtopt_learner.convert import convert
 from qtopt_policy import topics
 from qtopt_policy.errors import BagError
 from qtopt_policy.robot import load_robot
@@ -36,6 +38,8 @@ def run(command: cli_config.BagsConfig) -> int:
         return repair(command, console)
     if isinstance(command, cli_config.BagsImport):
         return import_recordings(command, console)
+    if isinstance(command, cli_config.BagsConvert):
+        return convert_episodes(command, console)
     return write_page(command, console)
 
 
@@ -111,6 +115,22 @@ def import_recordings(command: cli_config.BagsImport, console: Console) -> int:
     imported = sum(result.bag is not None for result in results)
     console.print(f"{imported} of {len(results)} episodes imported")
     return 0 if imported == len(results) else 1
+
+
+def convert_episodes(command: cli_config.BagsConvert, console: Console) -> int:
+    """Convert with a progress bar; print why an episode or a source was left out."""
+    with Progress(console=console) as progress:
+        task = progress.add_task(f"to {command.to}", total=None)
+        result = convert(
+            command.paths,
+            command.out,
+            command.to,
+            lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    for reason in result.refused:
+        console.print(f"[red]left out[/] {escape(reason)}", soft_wrap=True)
+    console.print(f"{result.episodes} episodes converted: {escape(str(command.out))}", soft_wrap=True)
+    return 1 if result.refused else 0
 
 
 def write_page(command: cli_config.BagsReport, console: Console) -> int:

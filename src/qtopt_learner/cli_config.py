@@ -197,12 +197,32 @@ class BagsReport(_BagPaths):
     """Episodes with a section of their own."""
 
 
+@dataclass(frozen=True)
+class BagsConvert:
+    """Turn bags into an episode store, or a store into bags, one per episode, every step as it was.
+
+    What a store does not hold, joint states above all, is not in the bags made of it either.
+    """
+
+    paths: Paths
+    """Bags or folders of bags (to a store); stores or their shards (to bags)."""
+    to: Literal["store", "bags"]
+    """What to write."""
+    out: Path
+    """Folder for the shards or bags; what is in it already stays as it is."""
+
+    def __post_init__(self) -> None:
+        if not self.paths:
+            raise ConfigError("give the path of at least one bag, folder of bags, store or shard")
+
+
 BagsConfig = (
     Annotated[BagsInfo, conf.subcommand("info")]
     | Annotated[BagsCheck, conf.subcommand("check")]
     | Annotated[BagsRepair, conf.subcommand("repair")]
     | Annotated[BagsImport, conf.subcommand("import")]
     | Annotated[BagsReport, conf.subcommand("report")]
+    | Annotated[BagsConvert, conf.subcommand("convert")]
 )
 
 

@@ -26,8 +26,10 @@ from qtopt_learner.cycle_config import FREE, CycleConfig
 from qtopt_learner.cycle_journal import Entry, Journal
 from qtopt_learner.cycle_sources import PolicyName, Source, Wanted, make_source
 from qtopt_learner.evaluate_results import rate_values
+from qtopt_learner.metrics import Metrics
 from qtopt_learner.run_config import RunConfig
 from qtopt_learner.train import train
+from qtopt_learner.watch import Watch
 from qtopt_policy.checkpoint import load_checkpoint, read_info, save_checkpoint
 from qtopt_policy.checkpoint_info import EvaluationRecord
 from qtopt_policy.config import to_mapping
@@ -128,7 +130,16 @@ class Cycle:
 
     def _measure(self, number: int) -> Entry:
         out = self._config.run / f"evaluation-r{number}.json"
-        return self._measured("cem", self._config.weights(number), out)
+        entry = self._measured("cem", self._config.weights(number), out)
+        self._show_evaluation(self._config.steps(number))
+        return entry
+
+    def _show_evaluation(self, step: int) -> None:
+        """Bring the evaluation into the run's curves now: after the last round no training does."""
+        metrics = Metrics(self._config.run, step)
+        for line in Watch(self._config.run).evaluations(metrics, step):
+            self._console.print(f"[yellow]{line}[/]")
+        metrics.close()
 
     def _measured(self, policy: PolicyName, weights: Path | None, out: Path) -> Entry:
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -33,7 +33,7 @@ class Metrics:
         self._path = folder / CSV_FILE
         self._elapsed = self._cut(step)
         self._started = time.monotonic()
-        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step)
+        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
 
     def _cut(self, step: int) -> float:
         """Drop numbers after `step`; return the seconds that the run had lasted."""

@@ -9,6 +9,7 @@ Several processes may write into one store at the same time, each under its own 
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -74,7 +75,7 @@ def read_shard(path: Path) -> list[Episode]:
             arrays = {name: archive[name] for name in ARRAYS}
             meta = json.loads(archive[META].tobytes())
         return _split(arrays, meta, str(path))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, ShapeError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, ShapeError) as error:
         raise BagError(f"{path}: cannot be read as an episode shard: {error}") from error
 
 
@@ -84,7 +85,7 @@ def read_infos(path: Path) -> list[EpisodeInfo]:
         with np.load(path, allow_pickle=False) as archive:
             meta = json.loads(archive[META].tobytes())
         return [decode_info(entry["info"], str(path)) for entry in meta]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise BagError(f"{path}: cannot be read as an episode shard: {error}") from error
 
 

@@ -13,7 +13,7 @@ from support.ros_recordings import record, session
 
 LEARNING = ("train", "collect-sim", "cycle")
 COMMANDS = ("demo", "collect", "evaluate", "bags", "doctor", "security")
-BAG_COMMANDS = ("info", "check", "repair", "import", "report")
+BAG_COMMANDS = ("info", "check", "repair", "import", "report", "convert")
 
 
 def run(*arguments: str) -> int:

@@ -23,6 +23,7 @@ from qtopt_learner.cycle_config import CycleConfig
 from qtopt_learner.cycle_journal import Journal
 from qtopt_learner.cycle_sources import PolicyName, Wanted
 from qtopt_learner.learner import ONLINE_SEEDS
+from qtopt_learner.metrics import CSV_FILE, read_metrics
 from qtopt_learner.run_config import RunConfig
 from qtopt_learner.store import read_infos, shard_paths
 from qtopt_learner.train_config import TrainConfig
@@ -227,6 +228,8 @@ def test_a_real_cycle_is_interrupted_and_goes_on(tmp_path: Path, monkeypatch: py
     assert all(info.checkpoint for info in own)
     assert read_info(tmp_path / "run" / "weights" / "newest.safetensors").steps == 7
     assert read_info(tmp_path / "best.safetensors").evaluation is not None
+    rates = [row["step"] for row in read_metrics(tmp_path / "run" / CSV_FILE) if "success_" in row["name"]]
+    assert rates == ["4", "7"]
 
 
 def interrupted(words: list[str], journal: Path) -> str:

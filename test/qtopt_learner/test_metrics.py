@@ -1,5 +1,6 @@
 import importlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -29,6 +30,7 @@ def test_a_resumed_run_drops_what_it_will_write_again(tmp_path: Path) -> None:
     resumed.write(30, {"loss": 31.0})
     resumed.close()
     assert [float(r["value"]) for r in read_metrics(tmp_path / CSV_FILE)] == [10.0, 20.0, 31.0]
+    assert _scalars(tmp_path, "loss") == [(10, 10.0), (20, 20.0), (30, 31.0)]
 
 
 def test_time_goes_on_after_a_stop(tmp_path: Path) -> None:
@@ -48,12 +50,19 @@ def test_tensorboard_holds_the_same_numbers(tmp_path: Path) -> None:
     metrics.write(7, {"loss": 0.25})
     metrics.histogram(7, "q_values", torch.rand(100))
     metrics.close()
+    assert _scalars(tmp_path, "loss") == [(7, 0.25)]
+    assert _events(tmp_path).Tags()["histograms"] == ["q_values"]
+
+
+def _events(folder: Path) -> Any:
     accumulator = importlib.import_module("tensorboard.backend.event_processing.event_accumulator")
-    events = accumulator.EventAccumulator(str(tmp_path / "tensorboard"))
+    events = accumulator.EventAccumulator(str(folder / "tensorboard"))
     events.Reload()
-    (scalar,) = events.Scalars("loss")
-    assert (scalar.step, scalar.value) == (7, 0.25)
-    assert events.Tags()["histograms"] == ["q_values"]
+    return events
+
+
+def _scalars(folder: Path, name: str) -> list[tuple[int, float]]:
+    return [(scalar.step, scalar.value) for scalar in _events(folder).Scalars(name)]
 
 
 def test_averages_are_over_the_steps_since_they_were_taken() -> None:

@@ -10,7 +10,7 @@ from rosbags.typesys.stores import ros2_kilted as ros
 from qtopt_policy.camera import CameraModel
 from qtopt_policy.errors import BagError
 from qtopt_policy.geometry import Pose
-from qtopt_policy.image_codec import Encoded, decode, encode_observation
+from qtopt_policy.image_codec import Encoded, decode, encode, encode_observation
 
 Image = NDArray[np.uint8]
 NANO = 1_000_000_000
@@ -33,9 +33,12 @@ def stamp_of(message: Any) -> int:
     return int(stamp.sec) * NANO + int(stamp.nanosec)
 
 
-def compressed_image(image: Image, stamp: int, frame_id: str) -> Any:
-    """Return a CompressedImage of an RGB image, uint8, (H, W, 3), as image_codec encodes observations."""
-    encoded = encode_observation(image)
+def compressed_image(image: Image, stamp: int, frame_id: str, lossless: bool = False) -> Any:
+    """Return a CompressedImage of an RGB image, uint8, (H, W, 3), as image_codec encodes observations.
+
+    With `lossless` it is a PNG, whatever its size.
+    """
+    encoded = encode(image, "png") if lossless else encode_observation(image)
     data = np.frombuffer(encoded.data, dtype=np.uint8)
     return ros.sensor_msgs__msg__CompressedImage(header(stamp, frame_id), encoded.format, data)
 

@@ -125,7 +125,8 @@ def _check_topics(contents: Contents) -> None:
     missing = [spec.name for spec in schema.TOPICS if spec.name not in contents.entries]
     steps = len(contents.entries.get(topics.STEP, []))
     if steps:
-        required = (spec.name for spec in schema.TOPICS if spec.required)
+        spared = schema.NOT_STORED if schema.CONVERT_RECORD in contents.metadata else ()
+        required = (spec.name for spec in schema.TOPICS if spec.required and spec.name not in spared)
         missing += [name for name in required if name not in missing and not contents.entries[name]]
     if missing:
         raise BagError(f"{contents.path}: lacks topic {', '.join(missing)}")

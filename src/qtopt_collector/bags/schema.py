@@ -25,6 +25,7 @@ MAX_SLACK = 16
 INFO_RECORD = "qtopt_episode"  # one key per field of EpisodeInfo as JSON, and schema_version
 CAMERA_RECORD = "qtopt_camera"  # camera: JSON of CameraModel.to_mapping, as the network saw through it
 IMPORT_RECORD = "qtopt_import"  # where an imported episode came from and how it was aligned
+CONVERT_RECORD = "qtopt_convert"  # source: the shard of an episode store that the episode came from
 
 DEBUG_IMAGE = topics.DEBUG_IMAGE + "/compressed"  # as image_transport names it
 
@@ -70,6 +71,8 @@ TOPICS: tuple[TopicSpec, ...] = (
     TopicSpec(DEBUG_IMAGE, COMPRESSED_IMAGE, required=False, depth=100),
 )
 SPECS = {spec.name: spec for spec in TOPICS}
+# Required of a recorded bag, but an episode store does not hold it: a converted bag does without.
+NOT_STORED = (topics.JOINT_STATES,)
 
 
 def lookup(topic: str) -> TopicSpec:
