@@ -5,6 +5,7 @@ moment and started again; episodes that it has not flushed are all that is lost.
 its episodes, is told to stop, or its parent is gone.
 """
 
+import math
 import os
 import signal
 from collections import deque
@@ -17,7 +18,7 @@ from grasp_bringup.sim.benchmark import load_benchmark
 from grasp_bringup.sim.env import GraspEnv
 from qtopt_learner.explore import NoisyPolicy
 from qtopt_learner.rollout import Origin, roll_out
-from qtopt_learner.store import StoreWriter
+from qtopt_learner.store import SUFFIX, StoreWriter, read_infos
 from qtopt_policy.config import load_config
 from qtopt_policy.errors import ConfigError
 from qtopt_policy.mdp import MdpConfig
@@ -51,8 +52,7 @@ class ActorConfig:
             in place of new scenes: what is hard is seen more often.
         index, actors: this actor's number among how many; their scenes differ.
         first_seed: added to the seeds that the scene file keeps for evaluation.
-        episodes: that it plays in all its lives (a shard flushed early counts as full); None goes on until
-            told to stop.
+        episodes: that it plays in all its lives; None goes on until told to stop.
         per_shard: episodes per file; fewer make fresh experience arrive sooner.
         split: of the scenes.
         camera: name of the active camera.
@@ -96,7 +96,8 @@ class Actor:
         config: what to do.
 
     Attributes:
-        played: episodes played under the prefix, earlier lives included.
+        played: episodes played under the prefix, earlier lives included; a shard that they flushed early
+            counts as full, so that no scene comes twice.
     """
 
     def __init__(self, config: ActorConfig) -> None:
@@ -166,8 +167,17 @@ def _stamp(path: Path | None) -> tuple[int, int] | None:
     return status.st_mtime_ns, status.st_ino
 
 
-def run_actor(config: ActorConfig, stopped: Callable[[], bool]) -> None:
-    """Play until the episodes are done, `stopped` says so, SIGTERM arrives or the parent is gone."""
+def stored(config: ActorConfig) -> int:
+    """Return how many episodes an actor's store holds of its own; errors as `read_infos`."""
+    return sum(len(read_infos(path)) for path in config.store.glob(f"{config.prefix}-*{SUFFIX}"))
+
+
+def run_actor(config: ActorConfig, stopped: Callable[[], bool]) -> bool:
+    """Play until the episodes are done, `stopped` says so or SIGTERM arrives; nothing played is lost.
+
+    Returns:
+        Whether the episodes are done.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent answers it
     ended = False
 
@@ -177,10 +187,11 @@ def run_actor(config: ActorConfig, stopped: Callable[[], bool]) -> None:
 
     signal.signal(signal.SIGTERM, end)
     os.nice(5)  # the learner goes first
-    parent = os.getppid()
     actor = Actor(config)
-    while not (ended or stopped() or os.getppid() != parent):
-        if config.episodes is not None and actor.played >= config.episodes:
-            break
+    # Counted, not reckoned by shards: one that was flushed early is not full.
+    left = math.inf if config.episodes is None else config.episodes - stored(config)
+    while left > 0 and not (ended or stopped()):
         actor.play()
+        left -= 1
     actor.close()
+    return left <= 0

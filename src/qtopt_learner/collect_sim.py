@@ -21,7 +21,7 @@ class CollectSimConfig:
     Attributes:
         actor: what each actor does; `episodes` is of all actors together.
         actors: processes.
-        patience: deaths of one of them that are put up with.
+        patience: deaths in a row of one of them that are put up with.
     """
 
     actor: ActorConfig

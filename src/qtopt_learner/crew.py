@@ -2,6 +2,8 @@
 
 import multiprocessing
 import os
+import signal
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -12,10 +14,15 @@ from multiprocessing.synchronize import Event
 from qtopt_learner.actor import ActorConfig, run_actor
 from qtopt_policy.errors import QtoptError
 
-# What a member does until the function that it is given says stop; must be picklable.
-Work = Callable[[Callable[[], bool]], None]
+# What a member does until the function that it is given says stop; returns whether it has done all that it
+# was to do. Must be picklable.
+Work = Callable[[Callable[[], bool]], bool]
 # One core per process: more threads in each only fight for the same cores.
 THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+# Exit status of a member that something other than the crew made end early, as shells report SIGTERM.
+EARLY = 128 + signal.SIGTERM
+# A member that lived so long was all right: its deaths before do not count any more [s].
+SETTLED = 600.0
 
 
 class CrewError(QtoptError):
@@ -27,6 +34,7 @@ class _Member:
     name: str
     work: Work
     process: SpawnProcess
+    started: float
     deaths: int = 0
 
 
@@ -35,20 +43,25 @@ class Crew:
 
     Args:
         members: what each does, by name.
-        patience: deaths of one member that are put up with.
+        patience: deaths in a row of one member that are put up with; a row ends once it lives for SETTLED
+            seconds.
+        clock: time for how long a member has lived [s].
     """
 
-    def __init__(self, members: Mapping[str, Work], patience: int = 10) -> None:
+    def __init__(
+        self, members: Mapping[str, Work], patience: int = 10, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._context = multiprocessing.get_context("spawn")
         self._stop: Event = self._context.Event()
         self._patience = patience
+        self._clock = clock
         self._members: list[_Member] = []
         self.add(members)
 
     def add(self, members: Mapping[str, Work]) -> None:
         """Start more members."""
         for name, work in members.items():
-            self._members.append(_Member(name, work, self._start(name, work)))
+            self._members.append(_Member(name, work, self._start(name, work), self._clock()))
 
     def _start(self, name: str, work: Work) -> SpawnProcess:
         # A spawned child reads these before it imports anything.
@@ -76,21 +89,26 @@ class Crew:
         return any(member.process.exitcode != 0 for member in self._members)
 
     def watch(self) -> list[str]:
-        """Start members again that have died; return a line for each.
+        """Start members again that have died or were made to end early; return a line for each.
 
         Raises:
-            CrewError: one has died more often than `patience`.
+            CrewError: one has died more often in a row than `patience`.
         """
         lines = []
         for member in self._members:
             status = member.process.exitcode
             if status is None or status == 0:
                 continue
-            member.deaths += 1
+            settled = self._clock() - member.started >= SETTLED
+            member.deaths = 1 if settled else member.deaths + 1
             if member.deaths > self._patience:
-                raise CrewError(f"{member.name} died {member.deaths} times, last with {status}")
+                raise CrewError(
+                    f"{member.name} died {member.deaths} times, last with {status}, without living for "
+                    f"{SETTLED:g} s in between"
+                )
             lines.append(f"{member.name} died with {status}: started again")
             member.process = self._start(member.name, member.work)
+            member.started = self._clock()
         return lines
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -116,7 +134,15 @@ class Crew:
 
 
 def _work(work: Work, stop: Event) -> None:
-    work(stop.is_set)
+    """Work until the crew says stop or is gone, however early; whoever ends before leaves with EARLY."""
+    parent = multiprocessing.parent_process()
+
+    def stopped() -> bool:
+        # Not getppid: a parent that died while this process was starting is not the one seen then.
+        return stop.is_set() or (parent is not None and not parent.is_alive())
+
+    if not work(stopped) and not stopped():
+        sys.exit(EARLY)
 
 
 def actor_crew(config: ActorConfig, actors: int) -> dict[str, Work]:

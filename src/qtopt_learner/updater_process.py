@@ -11,13 +11,14 @@ from qtopt_learner.task import REPLAYS, Task
 from qtopt_learner.updater import TARGETS_FILE, Follower, Updater, UpdaterConfig, run_updater
 
 
-def work_as_updater(config: RunConfig, index: int, stopped: Callable[[], bool]) -> None:
-    """Make labels for a run until told to stop."""
+def work_as_updater(config: RunConfig, index: int, stopped: Callable[[], bool]) -> bool:
+    """Make labels for a run until told to stop; return False: there are always more to make."""
     torch.set_num_threads(1)
     task, train = Task(config), config.train
     updater = UpdaterConfig(index, config.updaters, train.labels, task.mdp.discount, train.seed, train.device)
     follower = Follower(config.out / TARGETS_FILE, task.network, torch.device(train.device))
     run_updater(Updater(updater, follower, [task.replay(name) for name in REPLAYS]), stopped)
+    return False
 
 
 def updater_crew(config: RunConfig) -> dict[str, Work]:

@@ -1,7 +1,7 @@
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from grasp_bringup.sim.env import GraspEnv
-from qtopt_learner.actor import Actor, ActorConfig
+from qtopt_learner.actor import Actor, ActorConfig, run_actor
 from qtopt_learner.collect_sim import CollectSimConfig, collect_sim
 from qtopt_learner.crew import Crew, CrewError, actor_crew
 from qtopt_learner.store import read_store, shard_paths
@@ -119,6 +119,53 @@ def test_a_killed_actor_is_started_again_and_nothing_whole_is_lost(tmp_path: Pat
     seeds = [episode.info.seed for episode in read_store(tmp_path)]
     assert seeds[: len(before)] == before
     assert len(set(seeds)) == len(seeds)
+
+
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let an actor run here: what it does to its process is undone."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    monkeypatch.setattr("qtopt_learner.actor.os.nice", lambda _: 0)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_an_actor_that_is_terminated_keeps_what_it_played_and_is_not_done(tmp_path: Path) -> None:
+    config = ActorConfig(tmp_path, "a", "random", episodes=5, per_shard=4)
+    looks = 0
+
+    def terminated_at_the_second_look() -> bool:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return False
+
+    assert not run_actor(config, terminated_at_the_second_look)
+    kept = [episode.info.seed for episode in read_store(tmp_path)]
+    assert 1 <= len(kept) <= 2  # the episode that it was at may be played
+    assert run_actor(config, lambda: False)
+    seeds = [episode.info.seed for episode in read_store(tmp_path)]
+    assert seeds[: len(kept)] == kept
+    assert len(set(seeds)) == len(seeds) == 5
+    assert run_actor(config, lambda: False)
+    assert len(list(read_store(tmp_path))) == 5
+
+
+@pytest.mark.slow
+def test_a_terminated_actor_is_started_again_until_its_episodes_are_played(tmp_path: Path) -> None:
+    with Crew(actor_crew(ActorConfig(tmp_path, "a", "random", episodes=32, per_shard=4), 1)) as crew:
+        wait_for(lambda: len(shard_paths(tmp_path)) >= 1)
+        os.kill(crew.pids[0], signal.SIGTERM)
+        wait_for(lambda: not crew.pids)
+        assert crew.unfinished
+        assert crew.watch() == ["actor a0 died with 143: started again"]
+        wait_for(lambda: not crew.pids)
+        assert not crew.unfinished
+        assert crew.watch() == []
+    assert len(list(read_store(tmp_path))) == 32
 
 
 @pytest.mark.slow
