@@ -25,6 +25,7 @@ from qtopt_learner.actor import ActorConfig
 from qtopt_learner.bag_watch import closed_bags
 from qtopt_learner.crew import Crew, actor_crew
 from qtopt_learner.intake import Intake
+from qtopt_learner.intake_progress import take_many
 from qtopt_learner.ranks import ALONE, Ranks
 from qtopt_learner.replay import Replay
 from qtopt_learner.run import STATE_FOLDER, Run
@@ -37,7 +38,7 @@ from qtopt_learner.updater_process import updater_crew
 from qtopt_learner.watch import Watch
 from qtopt_policy.checkpoint import describe, save_checkpoint
 from qtopt_policy.config import to_mapping
-from qtopt_policy.errors import CheckpointError
+from qtopt_policy.errors import CheckpointError, UnknownNameError
 from qtopt_policy.share import resolve
 
 NEWEST = "newest.safetensors"
@@ -78,7 +79,7 @@ class Learner:
         self._read_offline(frozen=config.train.deterministic and begun)
         self._episodes = config.out / "episodes"
         self._episodes.mkdir(exist_ok=True)
-        self._take_own()
+        self._take_own(at_start=True)
         self._outcomes: list[EpisodeInfo] = []
         discount = self._task.mdp.discount
         experience = Experience(offline, online)
@@ -102,14 +103,17 @@ class Learner:
         (self._config.out / RUN_FILE).write_text(text + "\n")
 
     def _replay(self, name: str) -> tuple[Replay, Intake]:
-        replay, task = self._task.replay(name), self._task
-        folder = self._config.out / REPLAY_FOLDER / name
-        return replay, Intake(replay, task.mdp, task.robot.gripper.max_aperture, folder)
+        robot, camera = self._task.robot, self._config.camera
+        if camera not in robot.cameras:
+            raise UnknownNameError("camera", camera, robot.cameras)
+        folder, mount = self._config.out / REPLAY_FOLDER / name, robot.cameras[camera].mount
+        replay = self._task.replay(name)
+        return replay, Intake(replay, self._task.mdp, robot.gripper.max_aperture, mount, folder)
 
     def _read_offline(self, frozen: bool) -> None:
         if frozen:
             return
-        rows = self._offline.take_all(self._config.data)
+        rows = take_many(self._offline, self._config.data, self._console, "reading offline data")
         self._console.print(f"offline data: {rows} new rows, {len(self._offline.outcomes)} new episodes")
         self._name_refused(self._offline)
 
@@ -166,10 +170,14 @@ class Learner:
             for line in self._watch.evaluations(run.metrics, trainer.step):
                 self._console.print(f"[yellow]{line}[/]", soft_wrap=True)
 
-    def _take_own(self) -> None:
-        """Take in what actors and collectors have played since."""
+    def _take_own(self, at_start: bool = False) -> None:
+        """Take in what actors and collectors have played since; with a bar of its own `at_start` alone."""
         bags = [bag for folder in self._config.online.bags for bag in closed_bags(folder)]
-        self._online.take_all([self._episodes, *bags])
+        paths = [self._episodes, *bags]
+        if at_start:
+            take_many(self._online, paths, self._console, "reading own episodes")
+        else:
+            self._online.take_all(paths)
         self._name_refused(self._online)
 
     def _actor_config(self) -> ActorConfig:

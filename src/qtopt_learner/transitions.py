@@ -22,7 +22,7 @@ def episode_rows(episode: Episode, mdp: MdpConfig, opening: float) -> Rows:
     """Return the rows of an episode, in the order of its steps.
 
     Args:
-        episode: at least one step.
+        episode: at least one step; two of an aborted one, whose last leads nowhere.
         mdp: reward, discount, action frame and image size to learn with.
         opening: distance of the opened fingertips [m].
 
@@ -44,8 +44,10 @@ def check_episode(episode: Episode, mdp: MdpConfig) -> None:
     """Check that an episode fits the MDP and that its end is what its information says; errors as above."""
     info, steps = episode.info, episode.steps
     name = f"episode {info.episode_id}"
-    if len(steps) == 0:
-        raise BagError(f"{name}: has no steps")
+    least = 2 if info.aborted else 1
+    if len(steps) < least:
+        reason = f"ended by {info.end_reason} after {len(steps)} steps"
+        raise BagError(f"{name}: {reason}, expected at least {least}: no step leads anywhere")
     if steps.image.shape[1:3] != mdp.image_size:
         raise BagError(f"{name}: images of {steps.image.shape[1:3]}, the MDP has {mdp.image_size}")
     frame = info.mdp.get("action_frame", mdp.action_frame)

@@ -8,7 +8,7 @@ from qtopt_collector.bags.convert import write_episode
 from qtopt_collector.episode import Episode
 from qtopt_learner.intake import Intake, find_sources, widens
 from qtopt_learner.replay import Replay
-from qtopt_learner.rows import Layout
+from qtopt_learner.rows import Layout, Rows
 from qtopt_learner.store import SUFFIX, StoreWriter, write_shard
 from qtopt_policy.camera import CameraModel
 from qtopt_policy.envelope import Envelope
@@ -36,7 +36,7 @@ def fill(folder: Path, prefix: str, found: list[Episode], per_shard: int = 2) ->
 
 def intake_of(folder: Path | None = None) -> tuple[Replay, Intake]:
     replay = Replay(LAYOUT, 1000, folder)
-    return replay, Intake(replay, MDP, 0.08, folder)
+    return replay, Intake(replay, MDP, 0.08, "tool", folder)
 
 
 def test_each_shard_is_taken_once(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_bag_gives_the_rows_that_a_shard_of_it_gives(tmp_path: Path) -> None:
     replays = []
     for path in (tmp_path / "bags", tmp_path / "store"):
         replay = Replay(Layout.of(mdp.action_spec(), mdp.observation_spec()), 100)
-        intake = Intake(replay, mdp, 0.08)
+        intake = Intake(replay, mdp, 0.08, "tool")
         assert intake.take_all([path]) == 5, intake.refused
         replays.append(replay.gather(np.arange(5)))
     for name, column in replays[0].items():
@@ -110,6 +110,85 @@ def test_progress_counts_sources(tmp_path: Path) -> None:
     _, intake = intake_of()
     intake.take_all([tmp_path], counts.append)
     assert counts == [1, 2, 3]
+
+
+@pytest.mark.parametrize("workers", [0, 3])
+def test_the_replay_is_the_same_with_any_number_of_processes(tmp_path: Path, workers: int) -> None:
+    found = episodes(11)
+    fill(tmp_path / "data", "a", found[:10])
+    torn = sorted((tmp_path / "data").iterdir())[1]
+    torn.write_bytes(torn.read_bytes()[:-200])
+    for episode in found[10:]:
+        write_episode(tmp_path / "bags", episode, make_signals(episode))
+    results = []
+    for folder, count in ((tmp_path / "one", 1), (tmp_path / "several", workers)):
+        replay, intake = intake_of(folder)
+        counts: list[int] = []
+        assert intake.take_all([tmp_path / "data", tmp_path / "bags"], counts.append, count) == 45
+        results.append((replay, intake))
+        assert (list(intake.refused), counts) == ([str(torn)], [1, 2, 3, 4, 5, 6])
+    (one, first), (several, second) = results
+    assert [info.episode_id for info in first.outcomes] == [info.episode_id for info in second.outcomes]
+    for path in sorted((tmp_path / "one").iterdir()):
+        assert path.read_bytes() == (tmp_path / "several" / path.name).read_bytes(), path.name
+    assert one.sources == several.sources
+
+
+def test_a_bag_that_was_mended_is_taken_by_the_next_start(tmp_path: Path) -> None:
+    for episode in episodes(2):
+        write_episode(tmp_path / "bags", episode, make_signals(episode))
+    metadata = tmp_path / "bags" / "e0" / "metadata.yaml"
+    text = metadata.read_text()
+    metadata.unlink()
+    _, intake = intake_of(tmp_path / "replay")
+    assert intake.take_all([tmp_path / "bags"]) == 5
+    assert "never closed" in intake.refused[str(tmp_path / "bags" / "e0")]
+    metadata.write_text(text)
+    _, again = intake_of(tmp_path / "replay")
+    assert again.take_all([tmp_path / "bags"]) == 5
+    assert again.refused == {}
+
+
+def on_the_base(episode: Episode) -> Episode:
+    return replace(episode, camera=replace(episode.camera, mount="base"))
+
+
+def test_an_episode_of_a_camera_on_another_mount_is_named_and_its_camera_forgotten(tmp_path: Path) -> None:
+    good, bad = episodes(2)
+    write_shard(tmp_path / f"a-0{SUFFIX}", [on_the_base(bad), good])
+    _, intake = intake_of()
+    assert intake.take_all([tmp_path]) == 5
+    assert intake.refused == {"e1": "camera mount base, this run has tool: --camera"}
+    assert [camera.mount for camera in intake.cameras] == ["tool"]
+    assert [info.episode_id for info in intake.outcomes] == ["e0"]
+
+
+def test_rows_of_a_camera_on_another_mount_are_refused_by_name(tmp_path: Path) -> None:
+    fill(tmp_path / "data", "a", episodes(2))
+    replay, intake = intake_of(tmp_path / "replay")
+    intake.take_all([tmp_path / "data"])
+    with pytest.raises(ConfigError, match=r"cameras\.json: .* camera mount tool, this run has base"):
+        Intake(replay, MDP, 0.08, "base", tmp_path / "replay")
+
+
+def test_sources_are_appended_together_as_far_as_the_replay_holds_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path, "a", episodes(10))  # five shards of ten rows
+    appended: list[int] = []
+    append = Replay.append
+
+    def counting(replay: Replay, rows: Rows, *sources: str) -> None:
+        appended.append(len(sources))
+        append(replay, rows, *sources)
+
+    monkeypatch.setattr(Replay, "append", counting)
+    for capacity, expected in ((1000, [5]), (25, [2, 2, 1])):
+        appended.clear()
+        replay = Replay(LAYOUT, capacity)
+        assert Intake(replay, MDP, 0.08, "tool").take_all([tmp_path]) == 50
+        assert appended == expected
+        assert replay.sources == [str(path) for path in find_sources(tmp_path)]
 
 
 def test_an_empty_folder_has_no_sources_and_a_wrong_one_is_refused(tmp_path: Path) -> None:
@@ -151,4 +230,4 @@ def test_rows_with_the_rewards_of_another_mdp_are_refused_by_name(tmp_path: Path
     replay, _ = intake_of(tmp_path)
     intake_of(tmp_path)
     with pytest.raises(ConfigError, match=r"rewards\.json.*'step_penalty': 0\.05.*'step_penalty': 0\.3"):
-        Intake(replay, replace(MDP, step_penalty=0.3), 0.08, tmp_path)
+        Intake(replay, replace(MDP, step_penalty=0.3), 0.08, "tool", tmp_path)

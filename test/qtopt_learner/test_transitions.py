@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -52,6 +52,27 @@ def test_an_aborted_episode_has_no_terminal_row_and_no_return() -> None:
 def test_an_aborted_episode_with_a_terminal_step_is_refused() -> None:
     with pytest.raises(BagError, match="ended by watchdog"):
         episode_rows(episode(None), MDP, OPENING)
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_an_episode_aborted_before_its_second_step_was_over_is_refused(count: int) -> None:
+    steps = episode(None).steps
+    kept = {entry.name: getattr(steps, entry.name)[:count] for entry in fields(steps)}
+    short = replace(episode(None), steps=replace(steps, **kept))
+    with pytest.raises(
+        BagError, match=f"episode e: ended by watchdog after {count} steps, expected at least 2"
+    ):
+        episode_rows(short, MDP, OPENING)
+
+
+def test_a_complete_episode_of_one_step_is_used_and_one_without_is_refused() -> None:
+    steps = episode().steps
+    kept = {entry.name: getattr(steps, entry.name)[-1:] for entry in fields(steps)}
+    short = replace(episode(), steps=replace(steps, **kept))
+    assert episode_rows(short, MDP, OPENING)["reward"].tolist() == [1.0]
+    none = {name: value[:0] for name, value in kept.items()}
+    with pytest.raises(BagError, match="ended by terminate after 0 steps, expected at least 1"):
+        episode_rows(replace(short, steps=replace(steps, **none)), MDP, OPENING)
 
 
 def test_a_complete_episode_without_terminal_step_is_refused() -> None:
