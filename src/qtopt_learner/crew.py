@@ -1,7 +1,6 @@
 """Processes that work beside the learner: started, watched, started again when they die, stopped."""
 
 import multiprocessing
-import os
 import signal
 import sys
 import time
@@ -12,13 +11,12 @@ from multiprocessing.context import SpawnProcess
 from multiprocessing.synchronize import Event
 
 from qtopt_learner.actor import ActorConfig, run_actor
+from qtopt_learner.spawning import one_thread
 from qtopt_policy.errors import QtoptError
 
 # What a member does until the function that it is given says stop; returns whether it has done all that it
 # was to do. Must be picklable.
 Work = Callable[[Callable[[], bool]], bool]
-# One core per process: more threads in each only fight for the same cores.
-THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 # Exit status of a member that something other than the crew made end early, as shells report SIGTERM.
 EARLY = 128 + signal.SIGTERM
 # A member that lived so long was all right: its deaths before do not count any more [s].
@@ -64,18 +62,9 @@ class Crew:
             self._members.append(_Member(name, work, self._start(name, work), self._clock()))
 
     def _start(self, name: str, work: Work) -> SpawnProcess:
-        # A spawned child reads these before it imports anything.
-        before = {key: os.environ.get(key) for key in THREADS}
-        os.environ.update(THREADS)
         process = self._context.Process(target=_work, args=(work, self._stop), name=name)
-        try:
+        with one_thread():
             process.start()
-        finally:
-            for key, value in before.items():
-                if value is None:
-                    del os.environ[key]
-                else:
-                    os.environ[key] = value
         return process
 
     @property

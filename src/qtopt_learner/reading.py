@@ -8,10 +8,9 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import get_context, parent_process
 from pathlib import Path
@@ -22,6 +21,7 @@ import numpy as np
 from qtopt_collector.bags.reader import read_episode
 from qtopt_collector.episode import Episode, EpisodeInfo
 from qtopt_learner.rows import Rows
+from qtopt_learner.spawning import one_thread
 from qtopt_learner.store import SUFFIX, read_shard
 from qtopt_learner.transitions import episode_rows
 from qtopt_policy.camera import CameraModel, Mount
@@ -30,8 +30,6 @@ from qtopt_policy.mdp import MdpConfig
 
 # Sources per process that are being read or wait for their turn: what bounds the memory.
 AHEAD = 2
-# One core per process: more threads in each only fight for the same cores.
-THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 R = TypeVar("R")
 
@@ -141,7 +139,7 @@ def read_all(read: Callable[[Path], R], sources: Sequence[Path], workers: int) -
 
 def _launch(lane: ProcessPoolExecutor, read: Callable[[Path], R], source: Path) -> "Future[R]":
     try:
-        with _one_thread():  # a lane's process starts with its first source
+        with one_thread():  # a lane's process starts with its first source
             return lane.submit(read, source)
     except BrokenProcessPool as error:
         # Its process died at an earlier source, which comes to its turn, and is named, before this one.
@@ -155,21 +153,6 @@ def _landed(source: Path, future: "Future[R]") -> R:
         return future.result()
     except BrokenProcessPool as error:
         raise ReaderDiedError(f"{source}: the process that read it died: out of memory? ({error})") from error
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Set what a spawned child reads before it imports anything."""
-    before = {key: os.environ.get(key) for key in THREADS}
-    os.environ.update(THREADS)
-    try:
-        yield
-    finally:
-        for key, value in before.items():
-            if value is None:
-                del os.environ[key]
-            else:
-                os.environ[key] = value
 
 
 def _start() -> None:
