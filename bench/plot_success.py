@@ -37,7 +37,7 @@ def main() -> None:
     for name, points in lines.items():
         x, y, low, high = np.array(sorted(points)).T
         axes.errorbar(x, 100 * y, yerr=100 * np.array([y - low, high - y]), marker="o", capsize=3, label=name)
-    axes.set(xscale="log", xlabel="episodes", ylabel="success on 714 test scenes [%]", ylim=(0, 100))
+    axes.set(xscale="log", xlabel="episodes", ylabel="success on test scenes [%]", ylim=(0, 100))
     axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(arguments.out, dpi=110)
