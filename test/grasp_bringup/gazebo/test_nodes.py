@@ -41,7 +41,7 @@ def test_in_gazebo_scenes_are_reset_and_nothing_need_be_armed() -> None:
     specs = by_name(system_nodes(GAZEBO))
     assert specs["collector_node"].parameters["reset"] == "sim"
     assert specs["guard_node"].parameters["require_arming"] is False
-    assert (specs["sim_node"].executable, specs["sim_node"].parameters["seed"]) == ("gazebo_node", 1)
+    assert (specs["sim_node"].executable, specs["sim_node"].parameters["seed"]) == ("gazebo_node", 10_000)
 
 
 def test_without_launch_gazebo_is_refused_with_the_command_that_starts_it(tmp_path: Path) -> None:
