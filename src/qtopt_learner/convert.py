@@ -7,7 +7,6 @@ bag. A bag made of a store says in its metadata that it was converted, and is re
 
 import struct
 import tempfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -106,8 +105,7 @@ def _to_bags(shards: list[Path], out: Path, progress: Progress) -> Conversion:
     written = 0
     for done, shard in enumerate(shards):
         try:
-            with _inflating(shard):
-                episodes = read_shard(shard)
+            episodes = read_shard(shard)
         except BagError as error:
             refused.append(str(error))
             episodes = []
@@ -122,21 +120,11 @@ def _to_bags(shards: list[Path], out: Path, progress: Progress) -> Conversion:
     return Conversion(written, tuple(refused))
 
 
-@contextmanager
-def _inflating(shard: Path) -> Iterator[None]:
-    """Turn compressed bytes that are none, which the store's own errors do not cover, into a BagError."""
-    try:
-        yield
-    except zlib.error as error:
-        raise BagError(f"{shard}: cannot be read as an episode shard: {error}") from error
-
-
 def _held(store: Path) -> dict[str, Path]:
     """Return the shard of every episode in a store, by the episode's name; BagError where one is torn."""
     held: dict[str, Path] = {}
     for shard in shard_paths(store):
-        with _inflating(shard):
-            held.update({info.episode_id: shard for info in read_infos(shard)})
+        held.update({info.episode_id: shard for info in read_infos(shard)})
     return held
 
 

@@ -28,6 +28,7 @@ from qtopt_learner.intake import Intake
 from qtopt_learner.intake_progress import take_many
 from qtopt_learner.ranks import ALONE, Ranks
 from qtopt_learner.replay import Replay
+from qtopt_learner.report.source import CONFIG_FILE
 from qtopt_learner.run import STATE_FOLDER, Run
 from qtopt_learner.run_config import RunConfig
 from qtopt_learner.run_state import latest_state
@@ -44,7 +45,6 @@ from qtopt_policy.share import resolve
 NEWEST = "newest.safetensors"
 # Scenes of the actors start here, apart from those of scripted collections; seeds of runs lie this far apart.
 ONLINE_SEEDS = 100_000_000
-RUN_FILE = "run.json"
 # Success is written for so many episodes at a time.
 REPORT_EPISODES = 50
 
@@ -90,7 +90,7 @@ class Learner:
 
     def _require_same(self) -> None:
         """Refuse to go on with another camera or robot; the state and the replays look at the rest."""
-        path = self._config.out / RUN_FILE
+        path = self._config.out / CONFIG_FILE
         saved, config = json.loads(path.read_text()), self._config
         if saved["camera"] != config.camera:
             raise CheckpointError(f"{path}: camera was {saved['camera']}, this run has {config.camera}")
@@ -100,7 +100,7 @@ class Learner:
     def _write_config(self) -> None:
         self._config.out.mkdir(parents=True, exist_ok=True)
         text = json.dumps(to_mapping(self._config), indent=1)
-        (self._config.out / RUN_FILE).write_text(text + "\n")
+        (self._config.out / CONFIG_FILE).write_text(text + "\n")
 
     def _replay(self, name: str) -> tuple[Replay, Intake]:
         robot, camera = self._task.robot, self._config.camera
@@ -166,8 +166,8 @@ class Learner:
             self._report(trainer.step, run)
         if trainer.step % self._config.train.checkpoint_every == 0:
             self._ranks.require_same(trainer.network)
-            self._watch.films(run.metrics, trainer.step)
-            for line in self._watch.evaluations(run.metrics, trainer.step):
+            watch, step = self._watch, trainer.step
+            for line in (*watch.films(run.metrics, step), *watch.evaluations(run.metrics, step)):
                 self._console.print(f"[yellow]{line}[/]", soft_wrap=True)
 
     def _take_own(self, at_start: bool = False) -> None:

@@ -38,6 +38,16 @@ class ReaderDiedError(QtoptError):
     """A process ended while it read; the message names the source."""
 
 
+def is_shard(source: Path) -> bool:
+    """Return whether a source is a shard by its name; the others are bags."""
+    return source.name.endswith(SUFFIX)
+
+
+def read_source(source: Path) -> list[Episode]:
+    """Read the episodes of a shard or bag; errors as `read_shard` and `read_episode`."""
+    return read_shard(source) if is_shard(source) else [read_episode(source)]
+
+
 @dataclass(frozen=True, eq=False)
 class Reading:
     """What was in one source.
@@ -78,7 +88,7 @@ class Reader:
         """Return the rows of a shard or bag; what cannot be used is named in `refused`, nothing is raised."""
         reading = Reading(str(source))
         try:
-            episodes = read_shard(source) if source.name.endswith(SUFFIX) else [read_episode(source)]
+            episodes = read_source(source)
         except QtoptError as error:
             return Reading(str(source), refused={str(source): str(error)})
         parts = [rows for episode in episodes if (rows := self._convert(episode, reading)) is not None]

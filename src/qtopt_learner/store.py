@@ -81,10 +81,15 @@ def read_shard(path: Path) -> list[Episode]:
 
 def read_infos(path: Path) -> list[EpisodeInfo]:
     """Read what a file says about its episodes, without their steps; errors as `read_shard`."""
+    return [info for info, _ in read_lengths(path)]
+
+
+def read_lengths(path: Path) -> list[tuple[EpisodeInfo, int]]:
+    """Read what a file says about its episodes, and how many steps each has; errors as `read_shard`."""
     try:
         with np.load(path, allow_pickle=False) as archive:
             meta = json.loads(archive[META].tobytes())
-        return [decode_info(entry["info"], str(path)) for entry in meta]
+        return [(decode_info(entry["info"], str(path)), int(entry["steps"])) for entry in meta]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise BagError(f"{path}: cannot be read as an episode shard: {error}") from error
 

@@ -144,7 +144,7 @@ class Updater:
 
 
 def run_updater(updater: Updater, stopped: Callable[[], bool]) -> None:
-    """Work until `stopped` says so, SIGTERM arrives or the parent is gone."""
+    """Work until `stopped` says so or SIGTERM arrives."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ended = False
 
@@ -153,7 +153,6 @@ def run_updater(updater: Updater, stopped: Callable[[], bool]) -> None:
         ended = True
 
     signal.signal(signal.SIGTERM, end)
-    parent = os.getppid()
-    while not (ended or stopped() or os.getppid() != parent):
+    while not (ended or stopped()):
         if updater.work() == 0:
             time.sleep(PAUSE)

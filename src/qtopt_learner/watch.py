@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from qtopt_collector.bags.layout import is_torn
 from qtopt_collector.episode import Episode
 from qtopt_learner.metrics import CSV_FILE, Metrics, read_metrics
-from qtopt_learner.report.episodes import own_sources, read_source
+from qtopt_learner.reading import read_source
+from qtopt_learner.report.episodes import own_sources
 from qtopt_learner.report.source import CONFIG_FILE, read_json
 from qtopt_policy.errors import ConfigError, QtoptError
 from qtopt_policy.grasp_action import CHOICES, GraspAction

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from conformance.executors import DOUBLE
+from grasp_bringup.sim.scene import load_scene_config
 from grasp_bringup.system import EXECUTORS, NodeSpec, SystemOptions, cell_nodes, system_nodes
 from qtopt_policy.errors import ConfigError, UnknownNameError
 from qtopt_policy.robot import load_robot
@@ -122,6 +123,10 @@ def test_a_robots_file_and_a_checkpoint_are_enough_to_grasp_with_it() -> None:
     assert specs["policy_node"].parameters["checkpoint"] == "/policy.safetensors"
     assert specs["collector_node"].parameters["policy"] == "cem"
     assert specs["guard_node"].parameters["require_arming"] is True
+
+
+def test_scenes_are_counted_from_those_that_are_not_kept_for_evaluation() -> None:
+    assert SystemOptions().seed == load_scene_config().evaluation_seeds
 
 
 def test_weights_are_exchanged_only_if_asked_for() -> None:

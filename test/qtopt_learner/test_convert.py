@@ -1,8 +1,7 @@
 """Bags to a store and back: every value as it was, nothing overwritten, nothing invented."""
 
-import json
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from qtopt_collector.bags.check import check_bag
 from qtopt_collector.bags.convert import episode_signals, write_episode
 from qtopt_collector.bags.reader import open_bag, read_episode
 from qtopt_collector.bags.writer import EpisodeWriter
-from qtopt_collector.episode import Episode, Steps
+from qtopt_collector.episode import Episode
 from qtopt_learner import cli
 from qtopt_learner.convert import Conversion, Kind, convert
 from qtopt_learner.intake import Intake
@@ -22,10 +21,9 @@ from qtopt_learner.replay import Replay
 from qtopt_learner.rows import Layout, Rows
 from qtopt_learner.store import SUFFIX, StoreWriter, read_store, shard_paths, write_shard
 from qtopt_policy import topics
-from qtopt_policy.config import to_mapping
 from qtopt_policy.errors import BagError
 from qtopt_policy.mdp import MdpConfig
-from support.episodes import make_episode, write_sample
+from support.episodes import assert_same, make_episode, write_sample
 from support.recordings import make_store, recording
 
 MDP = MdpConfig(image_size=(24, 32))
@@ -33,16 +31,6 @@ MDP = MdpConfig(image_size=(24, 32))
 
 def run(paths: list[Path], out: Path, to: Kind) -> Conversion:
     return convert(paths, out, to, lambda done, total: None)
-
-
-def assert_same(found: Episode, expected: Episode) -> None:
-    for entry in fields(Steps):
-        left, right = getattr(found.steps, entry.name), getattr(expected.steps, entry.name)
-        if isinstance(left, np.ndarray):
-            assert left.dtype == right.dtype, entry.name
-        np.testing.assert_array_equal(left, right, err_msg=entry.name)
-    assert json.dumps(to_mapping(found.info)) == json.dumps(to_mapping(expected.info))
-    assert found.camera.to_mapping() == expected.camera.to_mapping()
 
 
 def intake_rows(path: Path, mdp: MdpConfig = MDP) -> Rows:

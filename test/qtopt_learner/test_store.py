@@ -1,29 +1,17 @@
-import json
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from qtopt_collector.episode import Episode, Steps
+from qtopt_collector.episode import Episode
 from qtopt_learner.store import SUFFIX, StoreWriter, read_shard, read_store, shard_paths, write_shard
-from qtopt_policy.config import to_mapping
 from qtopt_policy.errors import BagError, ShapeError
+from support.episodes import assert_same
 from support.recordings import recording
 
 
 def episodes(count: int) -> list[Episode]:
     return [recording(f"e{i}", seed=i, count=4 + i).episode for i in range(count)]
-
-
-def assert_same(a: Episode, b: Episode) -> None:
-    for entry in fields(Steps):
-        left, right = getattr(a.steps, entry.name), getattr(b.steps, entry.name)
-        if isinstance(left, np.ndarray):
-            assert left.dtype == right.dtype, entry.name
-        np.testing.assert_array_equal(left, right, err_msg=entry.name)
-    assert json.dumps(to_mapping(a.info)) == json.dumps(to_mapping(b.info))
-    assert a.camera.to_mapping() == b.camera.to_mapping()
 
 
 def test_a_shard_gives_back_every_field_of_every_episode(tmp_path: Path) -> None:

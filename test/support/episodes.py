@@ -1,5 +1,7 @@
 """Episodes with random but valid content, and the signals beside them."""
 
+import json
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ from qtopt_collector.bags.convert import Signal, write_episode
 from qtopt_collector.episode import Episode, EpisodeInfo, Steps
 from qtopt_policy import topics
 from qtopt_policy.camera import CameraModel
+from qtopt_policy.config import to_mapping
 from qtopt_policy.geometry import Pose, pointing_down
 from qtopt_policy.grasp_action import GraspAction
 from qtopt_policy.mdp import EndReason
@@ -101,3 +104,14 @@ def make_signals(episode: Episode, rate: float = 100.0) -> list[Signal]:
 def write_sample(bags: Path, name: str = "episode_000001", count: int = 4, seed: int = 0) -> Path:
     episode = make_episode(name, count, seed)
     return write_episode(bags, episode, make_signals(episode))
+
+
+def assert_same(found: Episode, expected: Episode) -> None:
+    """Compare two episodes value by value and type by type."""
+    for entry in fields(Steps):
+        left, right = getattr(found.steps, entry.name), getattr(expected.steps, entry.name)
+        if isinstance(left, np.ndarray):
+            assert left.dtype == right.dtype, entry.name
+        np.testing.assert_array_equal(left, right, err_msg=entry.name)
+    assert json.dumps(to_mapping(found.info)) == json.dumps(to_mapping(expected.info))
+    assert found.camera.to_mapping() == expected.camera.to_mapping()

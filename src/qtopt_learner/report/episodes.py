@@ -4,8 +4,6 @@ Its own episodes are shards or bags below `episodes` in its folder, and bags in 
 to watch (online.bags).
 """
 
-import json
-import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,15 +11,13 @@ from typing import Any
 import numpy as np
 
 from qtopt_collector.bags.layout import METADATA, mcap_path
-from qtopt_collector.bags.reader import read_episode
-from qtopt_collector.bags.records import decode_info
-from qtopt_collector.episode import Episode
 from qtopt_collector.report.recording import Recording, Trace
 from qtopt_collector.report.score import EpisodeResult
 from qtopt_collector.report.source import read_recording
 from qtopt_learner.bag_watch import read_bag
 from qtopt_learner.intake import find_sources
-from qtopt_learner.store import META, SUFFIX, read_shard
+from qtopt_learner.reading import is_shard
+from qtopt_learner.store import read_lengths, read_shard
 from qtopt_policy.errors import BagError, QtoptError
 
 EPISODES = "episodes"
@@ -58,16 +54,6 @@ def _written(source: Path) -> int:
     return next((file.stat().st_mtime_ns for file in files if file.is_file()), 0)
 
 
-def is_shard(source: Path) -> bool:
-    """Return whether a source is a shard by its name; the others are bags."""
-    return source.name.endswith(SUFFIX)
-
-
-def read_source(source: Path) -> list[Episode]:
-    """Read the episodes of a shard or bag; errors as `read_shard` and `read_episode`."""
-    return read_shard(source) if is_shard(source) else [read_episode(source)]
-
-
 def source_results(sources: Iterable[Path]) -> tuple[dict[Path, list[EpisodeResult]], list[str]]:
     """Return the outcomes by shard or bag, without reading images, and why sources were left out."""
     results: dict[Path, list[EpisodeResult]] = {}
@@ -87,20 +73,10 @@ def bag_results(bag: Path) -> list[EpisodeResult]:
 
 
 def shard_results(path: Path) -> list[EpisodeResult]:
-    """Return the outcomes of a shard's episodes, without reading their images.
-
-    Raises:
-        BagError: it cannot be read.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            meta = json.loads(archive[META].tobytes())
-        infos = [(decode_info(entry["info"], str(path)), int(entry["steps"])) for entry in meta]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise BagError(f"{path}: cannot be read as an episode shard: {error}") from error
+    """Return the outcomes of a shard's episodes, without reading their images; errors as `read_shard`."""
     return [
         EpisodeResult(info.policy, info.seed, info.success, info.truth, steps, info.end_reason)
-        for info, steps in infos
+        for info, steps in read_lengths(path)
     ]
 
 
