@@ -20,7 +20,7 @@ export OMP_NUM_THREADS ?= 1
 
 setup: $(STAMPS)/pip $(STAMPS)/gl
 
-test: setup $(STAMPS)/sdf
+test: setup $(STAMPS)/sdf $(STAMPS)/browser
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 # Kills, freezes and corrupts what moves the arm, in real time: for a quiet machine (docs/safety.md).
@@ -65,4 +65,8 @@ $(STAMPS)/gl: $(STAMPS)/venv
 
 $(STAMPS)/sdf: $(STAMPS)/venv
 	tools/install_sdf.sh
+	touch $@
+
+$(STAMPS)/browser: $(STAMPS)/venv
+	tools/install_browser.sh
 	touch $@

@@ -36,7 +36,10 @@ def write_shard(path: Path, episodes: Sequence[Episode]) -> None:
 
     Raises:
         ShapeError: there are no episodes, or their images differ in size.
+        BagError: the file exists, as where two writers use one prefix; it stays as it is.
     """
+    if path.exists():
+        raise BagError(f"{path}: exists already: does another writer use its prefix?")
     sizes = {episode.steps.image.shape[1:] for episode in episodes}
     if len(sizes) != 1:
         raise ShapeError(f"{path}: a shard needs images of one size, found {sorted(sizes) or 'no episode'}")
@@ -161,7 +164,7 @@ class StoreWriter:
         return self.flush() if len(self._waiting) >= self._per_shard else None
 
     def flush(self) -> Path | None:
-        """Write what waits; return the path of the shard, None if nothing waited."""
+        """Write what waits; return the path of the shard, None if nothing waited; errors as `write_shard`."""
         if not self._waiting:
             return None
         path = self._folder / f"{self._prefix}-{self._next:06d}{SUFFIX}"

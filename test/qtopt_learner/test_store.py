@@ -47,6 +47,18 @@ def test_a_new_writer_never_overwrites_what_an_old_one_wrote(tmp_path: Path) -> 
     assert [e.info.episode_id for e in read_store(tmp_path)] == ["e0", "e1"]
 
 
+def test_a_second_writer_of_a_prefix_is_refused_and_replaces_nothing(tmp_path: Path) -> None:
+    first, second = StoreWriter(tmp_path, "actor0"), StoreWriter(tmp_path, "actor0")
+    kept, other = episodes(2)
+    first.append(kept)
+    path = first.flush()
+    second.append(other)
+    with pytest.raises(BagError, match=r"actor0-000000.*exists already"):
+        second.flush()
+    assert path is not None
+    assert_same(read_shard(path)[0], kept)
+
+
 def test_images_of_another_size_start_a_new_shard(tmp_path: Path) -> None:
     first, second = episodes(2)
     small = replace(second, steps=replace(second.steps, image=second.steps.image[:, ::2, ::2]))

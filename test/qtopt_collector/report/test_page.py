@@ -107,7 +107,7 @@ def test_page_fits_the_window_of_a_browser(tmp_path: Path, width: int) -> None:
     assert CHROMIUM is not None
     command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--window-size={width},900"]
     command += [f"--user-data-dir={tmp_path}/profile", "--dump-dom", file.as_uri()]
-    found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    found = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True).stdout
     start = found.index("<title>probe ") + len("<title>probe ")
     page_width, window_width, least = map(int, found[start : found.index("<", start)].split())
     assert page_width <= window_width

@@ -246,7 +246,7 @@ def test_the_page_opens_in_a_browser(folder: Path, tmp_path: Path) -> None:
     command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1280,900"]
     command += [f"--user-data-dir={tmp_path}/profile", "--virtual-time-budget=5000", "--dump-dom"]
     found = subprocess.run(
-        [*command, file.as_uri()], capture_output=True, text=True, timeout=90, check=True
+        [*command, file.as_uri()], capture_output=True, text=True, timeout=100, check=True
     ).stdout
     start = found.index("<title>probe ") + len("<title>probe ")
     page_width, window, pictures, least, errors = map(int, found[start : found.index("<", start)].split())
