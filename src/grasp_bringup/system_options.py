@@ -7,6 +7,7 @@ from typing import Any
 from grasp_bringup.dead_man import DEAD_MEN
 from qtopt_collector.switching import LEARNED, SCRIPTED, WEIGHTED
 from qtopt_policy.errors import ConfigError, UnknownNameError
+from qtopt_policy.policies.exploration import Exploration
 from qtopt_policy.policy_store import HOT_RELOADS
 from qtopt_policy.robot import load_robot
 from qtopt_policy.share import resolve
@@ -86,7 +87,17 @@ class SystemOptions:
             HOT_RELOADS,
         ),
     )
-    epsilon: float = field(default=0.0, metadata=_about("share of random actions, 0 to 1"))
+    epsilon: float = field(
+        default=0.0, metadata=_about("share of random actions of an exploring episode, 0 to 1")
+    )
+    noise: float = field(
+        default=0.0,
+        metadata=_about(
+            "standard deviation of what is added to the moves of an exploring episode, in shares of "
+            "their bounds"
+        ),
+    )
+    explore: float = field(default=1.0, metadata=_about("share of the episodes that explore, 0 to 1"))
     bags: Path = field(default=Path("bags"), metadata=_about("folder for the episodes, one bag each"))
     episodes: int = field(default=10, metadata=_about("episodes to collect; then everything ends"))
     split: str = field(default="train", metadata=_about("family of simulated scenes", SPLITS))
@@ -144,8 +155,7 @@ class SystemOptions:
         self._settle()
         if not self.rtf >= 0.0:
             raise ConfigError(f"rtf {self.rtf}: must be 0 (as fast as the nodes keep up) or above")
-        if not 0.0 <= self.epsilon <= 1.0:
-            raise ConfigError(f"epsilon {self.epsilon}: must be in [0, 1]")
+        Exploration(self.epsilon, self.noise, self.explore)
         if self.executor == "moveit_servo" and self.simulated and self.rtf != 1.0:
             raise ConfigError(
                 f"rtf {self.rtf}: must be 1 with arm moveit_servo: MoveIt Servo moves by the wall clock"

@@ -201,8 +201,8 @@ class Collector:
         """Let the policy run its episode and wait for its end."""
         self.phase = f"{self._name}: {assignment.policy}"
         names = {"episode.id": self._name, "policy.name": assignment.policy}
-        numbers = {"policy.epsilon": assignment.epsilon, "seed": self.books.info.seed}
-        yield from self.cell.ask("prepare", **names, **numbers)
+        numbers = {"policy.epsilon": assignment.epsilon, "policy.noise": assignment.noise}
+        yield from self.cell.ask("prepare", **names, **numbers, seed=self.books.info.seed)
         yield from self.cell.ask("own", owner="policy")
         self._motions.wish = None
         yield from self.cell.ask("run")

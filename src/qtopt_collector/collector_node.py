@@ -35,6 +35,7 @@ from qtopt_policy.base_node import (
 from qtopt_policy.config import load_config
 from qtopt_policy.errors import ConfigError, QtoptError
 from qtopt_policy.mdp import MdpConfig
+from qtopt_policy.policies.exploration import Exploration
 from qtopt_policy.robot import load_robot
 from qtopt_policy.share import resolve
 
@@ -53,6 +54,8 @@ PARAMETERS: dict[str, bool | int | float | str | list[str]] = {
     "reset": "sim",
     "policy": "scripted",
     "epsilon": 0.0,
+    "noise": 0.0,
+    "explore": 1.0,
     "checkpoint": "",
     "deadline": 90.0,
     "benchmark": "",
@@ -71,7 +74,9 @@ class CollectorNode(BaseNode):
         camera: active camera (its images are compared before and after a drop).
         bags: folder of the bags. prefix: of the episodes' names.
         episodes, seed, split, deadline, benchmark, reset: see CollectorConfig.
-        policy: name of a policy, or `auto` or `turns` (switching.py). epsilon: share of random actions.
+        policy: name of a policy, or `auto` or `turns` (switching.py).
+        epsilon: share of random actions of an exploring episode. noise: standard deviation of what is added
+            to its moves, as a share of their bounds. explore: share of the episodes that explore.
         checkpoint: file of the learned policy's weights, "" for none.
         watched: nodes without whose heartbeat nothing goes on (sim_node is added with reset=sim).
         heartbeat_timeout: silence after which such a node counts as dead [s].
@@ -95,7 +100,7 @@ class CollectorNode(BaseNode):
         self._base_frame = robot.base_frame
         config = self._config()
         has_weights = bool(self.parameter("checkpoint", str))
-        plan = PolicyPlan(self.parameter("policy", str), self.parameter("epsilon", float), has_weights)
+        plan = PolicyPlan(self.parameter("policy", str), self._exploration(), has_weights)
         self._recorder = self._open_recorder()
         plan.recall(self._recorder.history())
         self._collector = Collector(robot, mdp, config, plan, self._recorder)
@@ -118,6 +123,10 @@ class CollectorNode(BaseNode):
         self._drop_image = self.create_publisher(CompressedImage, topics.DROP_IMAGE, RECORD_QOS)
         self.create_timer(1.0 / topics.REPUBLISH_RATE, self._tick)
         self.create_timer(WATCH_PERIOD, self._go_on, clock=self.steady_clock)
+
+    def _exploration(self) -> Exploration:
+        epsilon, noise, explore = (self.parameter(name, float) for name in ("epsilon", "noise", "explore"))
+        return Exploration(epsilon, noise, explore)
 
     def _config(self) -> CollectorConfig:
         reset = self.parameter("reset", str)

@@ -115,6 +115,6 @@ class Recorder:
 
 
 def base_policy(name: str) -> str:
-    """Return the name of the policy within `epsilon(<name>, <share>)`, or the name itself."""
-    match = re.fullmatch(r"epsilon\((.+), [^,]+\)", name)
-    return match[1] if match else name
+    """Return the name of the policy within `epsilon(<name>, <share>)` and `noisy(...)`, or the name."""
+    match = re.fullmatch(r"(?:epsilon|noisy)\((.+), [^,]+\)", name)
+    return base_policy(match[1]) if match else name

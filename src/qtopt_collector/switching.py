@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from qtopt_policy.errors import ConfigError
+from qtopt_policy.policies.exploration import Exploration
 from qtopt_policy.statistics import wilson_interval
 
 AUTO, TURNS = "auto", "turns"
@@ -22,10 +23,11 @@ EVERY = 5
 
 @dataclass(frozen=True)
 class Assignment:
-    """Policy of one episode and the share of random actions in it."""
+    """Policy of one episode and how it explores; see Exploration."""
 
     policy: str
-    epsilon: float
+    epsilon: float = 0.0
+    noise: float = 0.0
 
 
 class PolicyPlan:
@@ -33,22 +35,21 @@ class PolicyPlan:
 
     Args:
         plan: `auto`, `turns`, or the name of the policy that runs every episode.
-        epsilon: share of random actions; under both plans only in the learned policy's episodes.
+        exploration: how and how often it explores; under both plans the learned policy alone does.
         checkpoint: whether there are weights to run.
 
     Raises:
-        ConfigError: a plan with the learned policy without weights, or epsilon is not in [0, 1].
+        ConfigError: a plan with the learned policy without weights.
     """
 
-    def __init__(self, plan: str, epsilon: float, checkpoint: bool) -> None:
+    def __init__(self, plan: str, exploration: Exploration, checkpoint: bool) -> None:
         if plan in WEIGHTED and not checkpoint:
             raise ConfigError(f"policy '{plan}' needs a checkpoint: set the parameter `checkpoint`")
-        if not 0.0 <= epsilon <= 1.0:
-            raise ConfigError(f"epsilon {epsilon}: must be in [0, 1]")
         self._plan = plan
-        self._epsilon = epsilon
+        self._exploration = exploration
         self._results = {name: deque[bool](maxlen=WINDOW) for name in (SCRIPTED, LEARNED)}
         self._assigned = 0
+        self._may_explore = 0  # episodes assigned to whom the exploration is for
 
     def judged(self, policy: str, success: bool) -> None:
         """Note the outcome of a judged episode of the scripted or the learned policy; others do not count."""
@@ -73,11 +74,15 @@ class PolicyPlan:
         """Return who runs the next episode."""
         self._assigned += 1
         if self._plan not in (AUTO, TURNS):
-            return Assignment(self._plan, self._epsilon)
+            return self._explorer(self._plan)
         if self._plan == TURNS:
             learned = self._assigned % 2 == 1
         else:
             learned = self.learned_leads or self._assigned % EVERY == 0
-        if learned:
-            return Assignment(LEARNED, self._epsilon)
-        return Assignment(SCRIPTED, 0.0)
+        return self._explorer(LEARNED) if learned else Assignment(SCRIPTED)
+
+    def _explorer(self, policy: str) -> Assignment:
+        wanted = self._exploration
+        explores = wanted.explores(self._may_explore)
+        self._may_explore += 1
+        return Assignment(policy, wanted.epsilon, wanted.noise) if explores else Assignment(policy)

@@ -16,15 +16,13 @@ from typing import Literal
 
 from grasp_bringup.sim.benchmark import load_benchmark
 from grasp_bringup.sim.env import GraspEnv
-from qtopt_learner.explore import NoisyPolicy
 from qtopt_learner.rollout import Origin, roll_out
 from qtopt_learner.store import SUFFIX, StoreWriter, read_infos
 from qtopt_policy.config import load_config
 from qtopt_policy.errors import ConfigError
 from qtopt_policy.mdp import MdpConfig
 from qtopt_policy.policies.base import Policy
-from qtopt_policy.policies.epsilon_policy import EpsilonPolicy
-from qtopt_policy.policies.random_policy import RandomPolicy
+from qtopt_policy.policies.exploration import Exploration
 from qtopt_policy.policies.registry import make_policy
 from qtopt_policy.share import resolve
 
@@ -45,9 +43,7 @@ class ActorConfig:
         prefix: of its shards; one actor at a time uses it.
         policy: `cem` reloads its weights when they change.
         weights: file with the weights of `cem`.
-        epsilon: share of random steps of an exploring episode.
-        noise: on the moves of an exploring episode, in shares of the bounds.
-        explore: share of the episodes that explore; the others show what the policy can do.
+        epsilon, noise, explore: how and how often it explores; see Exploration.
         again: exploring episodes that are played in each scene in which the policy failed without exploring,
             in place of new scenes: what is hard is seen more often.
         index, actors: this actor's number among how many; their scenes differ.
@@ -81,12 +77,16 @@ class ActorConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.index < self.actors <= MOST_ACTORS:
             raise ConfigError(f"actor {self.index} of {self.actors}, at most {MOST_ACTORS}")
-        if not 0.0 <= self.explore <= 1.0:
-            raise ConfigError(f"explore {self.explore}: must be in [0, 1]")
+        _ = self.exploration
         if self.again < 0:
             raise ConfigError(f"again {self.again}: must not be negative")
         if self.policy == "cem" and self.weights is None:
             raise ConfigError("actor with the policy cem: needs a file of weights")
+
+    @property
+    def exploration(self) -> Exploration:
+        """How and how often it explores."""
+        return Exploration(self.epsilon, self.noise, self.explore)
 
 
 class Actor:
@@ -118,7 +118,7 @@ class Actor:
         """Play one episode and hand it to the store."""
         config = self._config
         number = self._base + self.played * MOST_ACTORS + config.index
-        explores = int(self.played * config.explore) != int((self.played + 1) * config.explore)
+        explores = config.exploration.explores(self.played)
         policy = self._current()[explores]
         epsilon = config.epsilon if explores else 0.0
         origin = Origin(config.prefix, self._checkpoint, epsilon, self._digest)
@@ -149,10 +149,7 @@ class Actor:
             allow_untrained=True,
         )
         self._checkpoint = getattr(getattr(policy, "checkpoint", None), "digest", "")
-        exploring: Policy = NoisyPolicy(policy, env.mdp, config.noise) if config.noise else policy
-        if config.epsilon:
-            exploring = EpsilonPolicy(exploring, RandomPolicy(env.mdp), config.epsilon)
-        return policy, exploring
+        return policy, config.exploration.wrap(policy, env.mdp)
 
     def close(self) -> None:
         """Flush what was played and free the renderer."""

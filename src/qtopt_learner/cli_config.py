@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from tyro import conf
 
 from qtopt_policy.errors import ConfigError
+from qtopt_policy.policies.exploration import Exploration
 from qtopt_policy.policy_store import HotReload
 from qtopt_policy.search_config import DRIVING, CemConfig
 
@@ -66,7 +67,11 @@ class CollectConfig:
     """Take up the checkpoint's file between episodes when it has changed: `better` if its evaluation beats
     that of the running weights, `newest` whatever a learner beside has written."""
     epsilon: float = 0.0
-    """Share of random actions."""
+    """Share of random actions of an exploring episode."""
+    noise: float = 0.0
+    """Standard deviation of what is added to the moves of an exploring episode, in shares of their bounds."""
+    explore: float = 1.0
+    """Share of the episodes that explore."""
     split: Literal["train", "test"] = "train"
     """Scenes to grasp in."""
     seed: OptionalInt = None
@@ -83,7 +88,7 @@ class CollectConfig:
     def __post_init__(self) -> None:
         _positive("episodes", self.episodes)
         _positive("real-time-factor", self.real_time_factor)
-        _share("epsilon", self.epsilon)
+        Exploration(self.epsilon, self.noise, self.explore)
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,8 @@ def system_options(config: CollectConfig) -> SystemOptions:
         allow_untrained=config.allow_untrained,
         hot_reload=config.hot_reload,
         epsilon=config.epsilon,
+        noise=config.noise,
+        explore=config.explore,
         bags=config.bags,
         episodes=config.episodes,
         split=config.split,

@@ -4,8 +4,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from qtopt_collector.switching import LEARNED
 from qtopt_learner.train_config import TrainConfig
 from qtopt_policy.errors import ConfigError
+from qtopt_policy.policies.exploration import Exploration
 
 Through = Literal["env", "graph", "robot"]
 # What may differ when a cycle goes on.
@@ -26,8 +28,7 @@ class CycleConfig:
         scenes: of each evaluation, or grasps where a robot evaluates.
         split: of the scenes of evaluations; deciding by `train` leaves the test scenes unseen.
         through: where episodes come from: GraspEnv, the ROS graph in simulation, or a real arm's graph.
-        epsilon, noise, explore: of the learned policy while it collects; see ActorConfig. Over the ROS graph
-            and on an arm epsilon alone counts, in every episode.
+        epsilon, noise, explore: of the learned policy while it collects; see Exploration.
         actors: processes that collect (env only).
         per_shard: episodes per file (env only).
         workers: processes that evaluate; 0 takes one per core (env only).
@@ -65,6 +66,11 @@ class CycleConfig:
             raise ConfigError(f"cycle: rounds {self.rounds}: must not be negative")
         if self.train.deterministic:
             raise ConfigError("cycle: deterministic training takes frozen data; a cycle's data grow")
+        self.exploration(LEARNED)
+
+    def exploration(self, policy: str) -> Exploration:
+        """Return how a policy explores while it collects: the learned one alone does."""
+        return Exploration(self.epsilon, self.noise, self.explore) if policy == LEARNED else Exploration()
 
     @property
     def run(self) -> Path:

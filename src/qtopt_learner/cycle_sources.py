@@ -24,6 +24,7 @@ from qtopt_learner.evaluate_results import write_json
 from qtopt_learner.learner import ONLINE_SEEDS
 from qtopt_learner.store import SUFFIX, read_infos
 from qtopt_policy.errors import QtoptError
+from qtopt_policy.policies.exploration import Exploration
 from qtopt_policy.robot import load_robot
 from qtopt_policy.share import resolve
 
@@ -129,16 +130,16 @@ class EnvSource(SimSource):
 
     def collect(self, wanted: Wanted) -> list[EpisodeInfo]:
         """As Source; an interrupted collection goes on where it was."""
-        config, learned = self.config, wanted.policy == "cem"
+        config, exploration = self.config, self.config.exploration(wanted.policy)
         prefix = f"{wanted.policy}-r{wanted.number}-"
         actor = ActorConfig(
             store=wanted.folder,
             prefix=prefix,
             policy=wanted.policy,
             weights=wanted.weights,
-            epsilon=config.epsilon if learned else 0.0,
-            noise=config.noise if learned else 0.0,
-            explore=config.explore,
+            epsilon=exploration.epsilon,
+            noise=exploration.noise,
+            explore=exploration.explore,
             first_seed=wanted.first_seed,
             episodes=wanted.episodes,
             per_shard=config.per_shard,
@@ -160,7 +161,7 @@ class GraphSource(SimSource):
         Raises:
             KeyboardInterrupt: Ctrl-C; what was collected counts next time.
         """
-        config = self.config
+        config, exploration = self.config, self.config.exploration(wanted.policy)
         have = len(closed_bags(wanted.folder)) - wanted.before
         if have < wanted.episodes:
             first = load_benchmark(config.benchmark).scene.evaluation_seeds + wanted.first_seed
@@ -169,7 +170,9 @@ class GraphSource(SimSource):
                 bags=wanted.folder,
                 policy=wanted.policy,
                 checkpoint=wanted.weights,
-                epsilon=config.epsilon if wanted.policy == "cem" else 0.0,
+                epsilon=exploration.epsilon,
+                noise=exploration.noise,
+                explore=exploration.explore,
                 seed=first + have,
                 real_time_factor=config.real_time_factor,
                 camera=config.camera,
@@ -197,9 +200,9 @@ class RobotSource:
         Raises:
             WaitingError: bags are missing.
         """
-        epsilon = self._config.epsilon if wanted.policy == "cem" else 0.0
+        exploration = self._config.exploration(wanted.policy)
         count = wanted.before + wanted.episodes
-        found = self._bags(wanted.folder, count, wanted.policy, wanted.weights, epsilon)
+        found = self._bags(wanted.folder, count, wanted.policy, wanted.weights, exploration)
         return [read_bag(bag).info for bag in found[wanted.before :]]
 
     def measure(self, policy: PolicyName, weights: Path | None, out: Path) -> Sequence[EpisodeResult]:
@@ -210,11 +213,11 @@ class RobotSource:
         """
         config = self._config
         folder = config.offline if policy == "scripted" else out.with_suffix("")
-        found = self._bags(folder, min(config.scenes, config.scripted), policy, weights, 0.0)
+        found = self._bags(folder, min(config.scenes, config.scripted), policy, weights, Exploration())
         return [read_bag(bag).result(policy) for bag in found]
 
     def _bags(
-        self, folder: Path, count: int, policy: PolicyName, weights: Path | None, epsilon: float
+        self, folder: Path, count: int, policy: PolicyName, weights: Path | None, exploration: Exploration
     ) -> list[Path]:
         found = closed_bags(folder)
         if len(found) >= count:
@@ -223,7 +226,8 @@ class RobotSource:
         words = [
             f"system:=robot robot:={config.robot} mdp:={config.mdp} camera:={config.camera} policy:={policy}",
             *([f"checkpoint:={weights}"] if weights else []),
-            f"epsilon:={epsilon} bags:={folder} episodes:={count - len(found)}",
+            f"epsilon:={exploration.epsilon} noise:={exploration.noise} explore:={exploration.explore}",
+            f"bags:={folder} episodes:={count - len(found)}",
         ]
         raise WaitingError(
             f"waiting for {count - len(found)} more episodes in {folder}. Collect them with "

@@ -30,6 +30,7 @@ EPISODE_PARAMETERS: dict[str, bool | int | float | str] = {
     "episode.id": "",
     "policy.name": "scripted",
     "policy.epsilon": 0.0,
+    "policy.noise": 0.0,
     "checkpoint": "",
     "seed": 1,
     "allow_untrained": False,
@@ -47,6 +48,7 @@ class PolicyNode(EpisodeNode):
         episode.id: unique name of the episode.
         policy.name: of a policy in the registry.
         policy.epsilon: share of random steps.
+        policy.noise: standard deviation of what is added to its moves, as a share of their bounds.
         checkpoint: file of the weights, "" for policies without.
         seed: of the policy's randomness.
         allow_untrained: let fresh weights drive (simulator only).
@@ -117,6 +119,7 @@ class PolicyNode(EpisodeNode):
         return PolicySettings(
             name=values["policy.name"],
             epsilon=values["policy.epsilon"],
+            noise=values["policy.noise"],
             checkpoint=Path(values["checkpoint"]) if values["checkpoint"] else None,
             allow_untrained=values["allow_untrained"],
             allow_outside_envelope=values["allow_outside_envelope"],

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from qtopt_policy.camera import Mount
-from qtopt_policy.errors import CheckpointError, ConfigError, UnknownNameError
+from qtopt_policy.errors import CheckpointError, UnknownNameError
 from qtopt_policy.mdp import MdpConfig
 from qtopt_policy.policies.base import Policy
+from qtopt_policy.policies.exploration import Exploration
 from qtopt_policy.policies.registry import POLICIES, make_policy
 from qtopt_policy.robot import RobotConfig
 from qtopt_policy.search_config import DRIVING, CemConfig
@@ -16,8 +17,8 @@ from qtopt_policy.search_config import DRIVING, CemConfig
 HotReload = Literal["never", "better", "newest"]
 # Which changed weights are taken between episodes. (ROS would read `off` as a bool.)
 HOT_RELOADS: tuple[HotReload, ...] = ("never", "better", "newest")
-# Policies that are kept: a plan's two take turns.
-KEPT = 2
+# Policies that are kept: a plan's two take turns, and the learned one with and without exploring.
+KEPT = 3
 FileStamp = tuple[int, int]  # modification time [ns], size [bytes]
 
 
@@ -27,7 +28,7 @@ class PolicySettings:
 
     Attributes:
         name: in the registry.
-        epsilon: share of random steps.
+        epsilon, noise: how it explores; see Exploration.
         checkpoint: file of the weights, or None.
         allow_untrained: let fresh weights act.
         allow_outside_envelope: use weights outside what they were trained on.
@@ -35,11 +36,12 @@ class PolicySettings:
 
     Raises:
         UnknownNameError: there is no such policy.
-        ConfigError: epsilon is not in [0, 1], or `cem` has no checkpoint.
+        ConfigError: epsilon is not in [0, 1], noise is negative, or `cem` has no checkpoint.
     """
 
     name: str
     epsilon: float = 0.0
+    noise: float = 0.0
     checkpoint: Path | None = None
     allow_untrained: bool = False
     allow_outside_envelope: bool = False
@@ -48,8 +50,7 @@ class PolicySettings:
     def __post_init__(self) -> None:
         if self.name not in POLICIES:
             raise UnknownNameError("policy.name", self.name, POLICIES)
-        if not 0.0 <= self.epsilon <= 1.0:
-            raise ConfigError(f"policy.epsilon {self.epsilon}: must be in [0, 1]")
+        Exploration(self.epsilon, self.noise)
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ class PolicyStore:
             self._robot,
             checkpoint=settings.checkpoint,
             epsilon=settings.epsilon,
+            noise=settings.noise,
             mount=self._mount,
             allow_outside_envelope=settings.allow_outside_envelope,
             allow_untrained=settings.allow_untrained,
@@ -139,7 +141,10 @@ class PolicyStore:
 
 def _checkpoint(policy: Policy) -> Any:
     """Return the Checkpoint behind a policy or None; Any, because its module imports torch."""
-    return getattr(getattr(policy, "inner", policy), "checkpoint", None)
+    inner: Any = policy
+    while hasattr(inner, "inner"):
+        inner = inner.inner
+    return getattr(inner, "checkpoint", None)
 
 
 def _file_stamp(path: Path | None) -> FileStamp | None:

@@ -64,10 +64,11 @@ def test_watchdogs_count_on_a_quarter_of_what_is_surely_reached(rtf: float, coun
 
 
 def test_whole_numbers_become_what_ros_takes_for_a_double() -> None:
-    specs = by_name(SystemOptions(rtf=4, epsilon=0))
+    specs = by_name(SystemOptions(rtf=4, epsilon=0, noise=0, explore=1))
     assert isinstance(specs["sim_node"].parameters["rtf"], float)
     assert isinstance(specs["policy_node"].parameters["policy.epsilon"], float)
-    assert isinstance(specs["collector_node"].parameters["epsilon"], float)
+    for name in ("epsilon", "noise", "explore"):
+        assert isinstance(specs["collector_node"].parameters[name], float)
 
 
 def test_the_simulated_arm_needs_no_arming() -> None:
@@ -168,7 +169,15 @@ def test_a_checkpoint_leaves_the_choice_among_what_it_drives(policy: str) -> Non
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("episodes", 0), ("seed", -1), ("rtf", -1.0), ("epsilon", 1.5), ("dead_man_button", -1)],
+    [
+        ("episodes", 0),
+        ("seed", -1),
+        ("rtf", -1.0),
+        ("epsilon", 1.5),
+        ("noise", -0.1),
+        ("explore", 2.0),
+        ("dead_man_button", -1),
+    ],
 )
 def test_a_value_out_of_range_is_refused_by_name(field: str, value: float) -> None:
     with pytest.raises(ConfigError, match=field):

@@ -29,11 +29,19 @@ GRASP_SETS: list[tuple[dict[str, str], SystemOptions]] = [
             "policy": "cem",
             "checkpoint": "/models/v1",
             "epsilon": "0.25",
+            "noise": "0.1",
+            "explore": "0.5",
             "camera": "shoulder",
             "split": "test",
         },
         SystemOptions(
-            policy="cem", checkpoint=Path("/models/v1"), epsilon=0.25, camera="shoulder", split="test"
+            policy="cem",
+            checkpoint=Path("/models/v1"),
+            epsilon=0.25,
+            noise=0.1,
+            explore=0.5,
+            camera="shoulder",
+            split="test",
         ),
     ),
     (

@@ -15,6 +15,7 @@ from qtopt_policy import topics
 from qtopt_policy.drivers import DriverConfig
 from qtopt_policy.errors import BagError
 from qtopt_policy.geometry import Pose
+from qtopt_policy.policies.exploration import Exploration
 from support.collector_cell import CollectorCell
 
 
@@ -47,6 +48,7 @@ def test_seed_split_and_parameters_reach_the_other_nodes(tmp_path: Path) -> None
         "episode.id": "episode_000002",
         "policy.name": "scripted",
         "policy.epsilon": 0.0,
+        "policy.noise": 0.0,
         "seed": 8,
     }
 
@@ -446,7 +448,7 @@ def test_a_number_of_steps_that_is_none_aborts_the_episode(tmp_path: Path) -> No
 
 
 def test_the_plan_learns_from_the_outcomes(tmp_path: Path) -> None:
-    plan = PolicyPlan("auto", 0.0, checkpoint=True)
+    plan = PolicyPlan("auto", Exploration(), checkpoint=True)
     plan.recall([("scripted", False)] * 100)
     cell = CollectorCell(tmp_path, plan=plan, config=CollectorConfig(episodes=7))
     cell.run()

@@ -84,7 +84,13 @@ def test_a_message_that_is_none_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "base"), [("cem", "cem"), ("epsilon(cem, 0.2)", "cem"), ("a(b, c)", "a(b, c)")]
+    ("name", "base"),
+    [
+        ("cem", "cem"),
+        ("epsilon(cem, 0.2)", "cem"),
+        ("epsilon(noisy(cem, 0.1), 0.2)", "cem"),
+        ("a(b, c)", "a(b, c)"),
+    ],
 )
-def test_the_policy_within_epsilon_is_found(name: str, base: str) -> None:
+def test_the_policy_that_explores_is_found(name: str, base: str) -> None:
     assert base_policy(name) == base

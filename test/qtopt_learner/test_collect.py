@@ -1,6 +1,7 @@
 """Collections and demos around a graph that writes its bags at once."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,9 +62,11 @@ def test_collect_tells_every_episode(graph: FakeGraph, capsys: pytest.CaptureFix
 
 
 def test_collect_passes_on_what_was_asked_for(graph: FakeGraph, tmp_path: Path) -> None:
-    collect.run(CollectConfig(episodes=2, policy="random", epsilon=0.5, seed=77, bags=tmp_path / "b"))
+    config = CollectConfig(episodes=2, policy="random", seed=77, bags=tmp_path / "b")
+    collect.run(replace(config, epsilon=0.5, noise=0.1, explore=0.7))
     options = asked(graph)
-    assert (options.policy, options.epsilon, options.seed, options.episodes) == ("random", 0.5, 77, 2)
+    assert (options.policy, options.seed, options.episodes) == ("random", 77, 2)
+    assert (options.epsilon, options.noise, options.explore) == (0.5, 0.1, 0.7)
 
 
 def test_seeds_begin_after_those_kept_for_evaluation(graph: FakeGraph) -> None:

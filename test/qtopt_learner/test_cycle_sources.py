@@ -50,7 +50,7 @@ def wanted(folder: Path, episodes: int, before: int = 0, weights: Path | None = 
 
 
 def config_in(folder: Path) -> CycleConfig:
-    return CycleConfig(folder, through="graph", epsilon=0.3, scripted=3, scenes=2)
+    return CycleConfig(folder, through="graph", epsilon=0.3, noise=0.2, explore=0.5, scripted=3, scenes=2)
 
 
 def test_each_way_has_its_source(tmp_path: Path) -> None:
@@ -66,7 +66,8 @@ def test_bags_that_are_there_count(tmp_path: Path, asked: list[SystemOptions]) -
         source.collect(wanted(folder, 3))
     assert len(source.collect(wanted(folder, 3))) == 3
     first = load_scene_config().evaluation_seeds + ROUND_SEEDS
-    assert [(o.episodes, o.seed, o.epsilon) for o in asked] == [(3, first, 0.0), (1, first + 2, 0.0)]
+    assert [(o.episodes, o.seed) for o in asked] == [(3, first), (1, first + 2)]
+    assert {(o.epsilon, o.noise) for o in asked} == {(0.0, 0.0)}
     assert len(source.collect(wanted(folder, 2, before=3))) == 2
     assert len(source.collect(wanted(folder, 2, before=3))) == 2
     assert len(asked) == 3
@@ -75,7 +76,7 @@ def test_bags_that_are_there_count(tmp_path: Path, asked: list[SystemOptions]) -
 def test_the_learned_policy_explores_on_scenes_of_its_own(tmp_path: Path, asked: list[SystemOptions]) -> None:
     source = GraphSource(config_in(tmp_path), Console())
     source.collect(wanted(tmp_path / "own", 1, weights=tmp_path / "w.safetensors"))
-    assert (asked[0].policy, asked[0].epsilon) == ("cem", 0.3)
+    assert (asked[0].policy, asked[0].epsilon, asked[0].noise, asked[0].explore) == ("cem", 0.3, 0.2, 0.5)
     assert asked[0].checkpoint == tmp_path / "w.safetensors"
     assert asked[0].seed == load_scene_config().evaluation_seeds + ROUND_SEEDS + ONLINE_SEEDS
 
@@ -94,7 +95,9 @@ def test_an_arms_episodes_are_waited_for(tmp_path: Path) -> None:
 def test_an_arms_grasps_measure_the_learned_policy(tmp_path: Path) -> None:
     source, weights = RobotSource(config_in(tmp_path)), tmp_path / "w.safetensors"
     out = tmp_path / "evaluation-r0.json"
-    with pytest.raises(WaitingError, match=rf"checkpoint:={weights} epsilon:=0.0 bags:={tmp_path}"):
+    with pytest.raises(
+        WaitingError, match=rf"checkpoint:={weights} epsilon:=0.0 noise:=0.0 explore:=1.0 bags:={tmp_path}"
+    ):
         source.measure("cem", weights, out)
     for number in range(2):
         write_sample(tmp_path / "evaluation-r0", f"episode_{number + 1:06d}", seed=number)

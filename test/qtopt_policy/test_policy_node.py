@@ -265,7 +265,7 @@ def test_parameters_are_refused_during_an_episode_and_taken_after_it(bench: Open
     ("values", "reason"),
     [
         ({"policy__name": "clever"}, r"unknown policy.name 'clever'. Valid choices: cem, random, scripted"),
-        ({"policy__epsilon": 1.5, "seed": 4}, "policy.epsilon 1.5: must be in [0, 1]"),
+        ({"policy__epsilon": 1.5, "seed": 4}, "epsilon 1.5: must be in [0, 1]"),
         ({"search__elites": 200, "seed": 4}, "elites 200: must be 1 to samples (128)"),
     ],
 )

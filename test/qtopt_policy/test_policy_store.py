@@ -80,12 +80,13 @@ def test_a_policy_is_built_once_for_the_same_settings(weights: Path) -> None:
 
 def test_all_settings_reach_the_registry(weights: Path) -> None:
     policies, maker = store()
-    policies.get(PolicySettings("cem", 0.25, weights, True, True, CemConfig(1, 8, 2)))
+    policies.get(PolicySettings("cem", 0.25, 0.1, weights, True, True, CemConfig(1, 8, 2)))
     assert maker.built == [
         {
             "name": "cem",
             "checkpoint": weights,
             "epsilon": 0.25,
+            "noise": 0.1,
             "mount": "tool",
             "allow_outside_envelope": True,
             "allow_untrained": True,
@@ -103,7 +104,15 @@ def test_other_settings_build_another_policy(weights: Path) -> None:
 
 def test_the_digest_is_found_behind_epsilon(weights: Path) -> None:
     policies, _ = store()
-    assert policies.get(PolicySettings("cem", 0.5, weights)).digest == "first"
+    assert policies.get(PolicySettings("cem", 0.5, checkpoint=weights)).digest == "first"
+
+
+def test_a_plan_s_two_and_exploring_are_all_kept(weights: Path) -> None:
+    policies, maker = store()
+    wanted = PolicySettings("scripted"), *(PolicySettings("cem", e, checkpoint=weights) for e in (0.0, 0.5))
+    for settings in wanted * 2:
+        policies.get(settings)
+    assert len(maker.built) == 3
 
 
 def test_without_hot_reload_a_changed_file_changes_nothing(weights: Path) -> None:
@@ -165,6 +174,11 @@ def test_epsilon_is_a_share(epsilon: float) -> None:
         PolicySettings("random", epsilon)
 
 
+def test_noise_is_not_negative() -> None:
+    with pytest.raises(ConfigError, match=r"noise -0\.1"):
+        PolicySettings("random", noise=-0.1)
+
+
 @pytest.mark.parametrize(("mode", "digest"), [("never", "first"), ("better", "first"), ("newest", "second")])
 def test_policies_that_take_turns_exchange_their_weights_only_if_asked_to(
     weights: Path, mode: str, digest: str
@@ -177,8 +191,8 @@ def test_policies_that_take_turns_exchange_their_weights_only_if_asked_to(
     assert policies.get(settings).digest == digest
 
 
-def test_the_policies_kept_are_the_last_two(weights: Path) -> None:
+def test_the_policies_kept_are_the_last_three(weights: Path) -> None:
     policies, maker = store()
-    for name in ("cem", "random", "scripted", "cem", "scripted"):
+    for name in ("cem", "random", "scripted", "scripted_exact", "cem", "scripted_exact"):
         policies.get(PolicySettings(name, checkpoint=weights if name == "cem" else None))
-    assert [entry["name"] for entry in maker.built] == ["cem", "random", "scripted", "cem"]
+    assert [entry["name"] for entry in maker.built] == ["cem", "random", "scripted", "scripted_exact", "cem"]

@@ -18,6 +18,7 @@ from qtopt_policy import topics
 from qtopt_policy.drivers import DriverConfig
 from qtopt_policy.geometry import Pose, pointing_down, wrap_angle
 from qtopt_policy.mdp import MdpConfig
+from qtopt_policy.policies.exploration import Exploration
 from qtopt_policy.robot import RobotConfig
 from support.episodes import JOINTS, make_camera, make_info, make_steps
 from support.fake_cell import GRIPPER, make_robot
@@ -56,7 +57,7 @@ class CollectorCell:
         self.robot: RobotConfig = replace(make_robot(), start=start, driver=driver or DriverConfig())
         self.recorder = Recorder(bags)
         config = config or CollectorConfig(episodes=episodes, seed=40, deadline=20.0)
-        plan = plan or PolicyPlan("scripted", 0.0, checkpoint=False)
+        plan = plan or PolicyPlan("scripted", Exploration(), checkpoint=False)
         self.collector = Collector(self.robot, MdpConfig(), config, plan, self.recorder)
         self.steps, self.reason, self.grasp, self.hang = 3, "terminate", True, False
         self.idle = False

@@ -122,7 +122,7 @@ class FakePolicy(Peer):
     """
 
     def __init__(self, guard: FakeGuard) -> None:
-        values = {"episode.id": "", "policy.name": "", "policy.epsilon": 0.0, "seed": 0}
+        values = {"episode.id": "", "policy.name": "", "policy.epsilon": 0.0, "policy.noise": 0.0, "seed": 0}
         super().__init__("policy_node", values)
         self.guard = guard
         self.ids: list[str] = []

@@ -1,15 +1,13 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
-from qtopt_learner.explore import NoisyPolicy
 from qtopt_learner.transitions import observations
 from qtopt_policy.errors import ConfigError
 from qtopt_policy.grasp_action import CLOSE, TERMINATE, GraspAction
 from qtopt_policy.mdp import MdpConfig
 from qtopt_policy.observation import Observation
 from qtopt_policy.policies.base import Decision
+from qtopt_policy.policies.exploration import Exploration, NoisyPolicy
 from support.recordings import recording
 
 MDP = MdpConfig()
@@ -67,6 +65,35 @@ def test_the_same_seed_gives_the_same_noise_and_q_is_kept() -> None:
     assert policy.name == "noisy(fixed, 0.2)"
 
 
-def test_negative_noise_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"noise -0\.1"):
-        NoisyPolicy(Fixed(GraspAction(np.zeros(3), 0.0, CLOSE)), replace(MDP), -0.1)
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ((0.0, -0.1), r"noise -0\.1: must be 0 or above"),
+        ((0.0, float("nan")), "noise nan"),
+        ((1.5,), r"epsilon 1\.5: must be in \[0, 1\]"),
+        ((0.1, 0.1, -1.0), r"explore -1\.0: must be in \[0, 1\]"),
+    ],
+)
+def test_values_out_of_range_are_refused(values: tuple[float, ...], text: str) -> None:
+    with pytest.raises(ConfigError, match=text):
+        Exploration(*values)
+
+
+@pytest.mark.parametrize(("share", "count"), [(0.0, 0), (0.25, 5), (0.5, 10), (1.0, 20)])
+def test_the_episodes_that_explore_are_spread_evenly(share: float, count: int) -> None:
+    found = [number for number in range(20) if Exploration(0.1, 0.1, share).explores(number)]
+    assert len(found) == count
+    assert len(set(np.diff(found))) <= 1
+
+
+@pytest.mark.parametrize(
+    ("exploration", "name"),
+    [
+        (Exploration(), "fixed"),
+        (Exploration(noise=0.2), "noisy(fixed, 0.2)"),
+        (Exploration(0.1), "epsilon(fixed, 0.1)"),
+        (Exploration(0.1, 0.2), "epsilon(noisy(fixed, 0.2), 0.1)"),
+    ],
+)
+def test_the_name_tells_how_it_explores(exploration: Exploration, name: str) -> None:
+    assert exploration.wrap(Fixed(GraspAction(np.zeros(3), 0.0, CLOSE)), MDP).name == name
