@@ -17,12 +17,14 @@ from qtopt_learner.cycle_config import CycleConfig
 from qtopt_learner.envs.env_config import EnvRunConfig
 from qtopt_learner.envs.train_env import NEWEST, train_env
 from qtopt_learner.ranks import require_alone
+from qtopt_learner.recipe import expand
 from qtopt_learner.run_config import RunConfig
 from qtopt_learner.train import train
 from qtopt_policy.errors import QtoptError
 
 TRAIN = (
-    "Train to grasp, from bags, stores and own episodes. For any Gymnasium environment: "
+    "Train to grasp, from bags, stores and own episodes. --recipe scratch, bags or a file like those in "
+    "config/recipes gives settings that belong together; flags beside it win. For any Gymnasium environment: "
     "`qtopt train --env ID --help`."
 )
 CYCLE = "Collect, train, measure, and collect with the learned policy once it leads; goes on where it was."
@@ -46,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words[:1] == ["train"] and any(word.split("=")[0] == "--env" for word in words):
         words[0] = "train-env"
     try:
+        words = expand(words) if words[:1] == ["train"] else words
         command = tyro.cli(Command, prog="qtopt", args=words)
         if isinstance(command, RunConfig):
             print(f"weights: {train(command)}")
