@@ -1,14 +1,15 @@
-"""What workers beside the learner get done: Bellman labels/s against updaters, episodes/s against actors.
+"""What the workers of a run get done alone: episodes/s against actors, Bellman labels/s against updaters.
 
-Actors play train scenes with the policy that ships, as they do beside the learner; updaters label those
-episodes in a replay on disk that all of them map, as in a run. A process each, of one thread; all are ready
-before the clock starts. More workers than cores only share them.
+Actors play train scenes with the policy that ships; updaters label those episodes, copied until there are
+enough, in a replay on disk that all of them map. A process each, of one thread; all are ready before the
+clock starts. More workers than cores only share them.
 
     python bench/bench_workers.py --workers 1 2 4
 """
 
 import argparse
 import multiprocessing
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -31,6 +32,8 @@ from qtopt_learner.updater import TARGETS_FILE, Follower, Updater, UpdaterConfig
 
 CAMERA = "wrist"
 EPISODES = "episodes"  # the actors' store in a folder
+START = 120.0  # [s] for all workers to be ready; who dies before then ends the bench
+ENOUGH = 8  # blocks of labels per updater, so that each finds whole blocks among its own rows
 
 
 @dataclass(frozen=True)
@@ -52,14 +55,20 @@ def run_config(folder: Path) -> RunConfig:
     return RunConfig(out=folder, data=(folder,), train=train)
 
 
-def prepare_run(folder: Path, episodes: Path) -> int:
-    """Fill the offline replay of a run and publish targets; return the number of rows."""
+def prepare_run(folder: Path, episodes: Path, rows: int) -> int:
+    """Fill the offline replay of a run with at least so many rows and publish targets; return the number."""
     task = Task(run_config(folder))
     mount = task.robot.cameras[CAMERA].mount
-    intake = Intake(task.replay(REPLAYS[0]), task.mdp, task.robot.gripper.max_aperture, mount)
+    replay = task.replay(REPLAYS[0])
+    intake = Intake(replay, task.mdp, task.robot.gripper.max_aperture, mount)
+    while replay.end < rows:
+        copy = folder / f"copy{replay.end}"  # an intake takes a file once
+        shutil.copytree(episodes, copy)
+        if intake.take_all([copy]) == 0:
+            raise SystemExit(f"{episodes}: holds no episode to label: give the actors more --seconds")
     targets = TargetNetworks(task.network(), TrainConfig().targets.resolve(1000))
     publish_targets(folder / TARGETS_FILE, targets)
-    return intake.take_all([episodes])
+    return replay.end
 
 
 def updater(worker: Worker) -> Callable[[], int]:
@@ -109,13 +118,13 @@ def work(prepare: Prepare, worker: Worker, seconds: float, ready: Barrier, resul
 def rate(prepare: Prepare, folder: Path, workers: int, seconds: float) -> float:
     """Return the pieces of work per second of so many workers together."""
     context = multiprocessing.get_context("spawn")
-    ready, results = context.Barrier(workers), context.Queue()
+    ready, results = context.Barrier(workers, timeout=START), context.Queue()
     arguments = [(prepare, Worker(folder, i, workers), seconds, ready, results) for i in range(workers)]
-    processes = [context.Process(target=work, args=each) for each in arguments]
+    processes = [context.Process(target=work, args=each, daemon=True) for each in arguments]
     with one_thread():
         for process in processes:
             process.start()
-    total: float = sum(results.get(timeout=120.0 + seconds) for _ in processes)
+    total: float = sum(results.get(timeout=START + seconds) for _ in processes)
     for process in processes:
         process.join()
     return total
@@ -139,8 +148,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folders = {count: Path(name) / str(count) for count in arguments.workers}
         show("episodes", actor, folders, arguments.seconds)
+        enough = ENOUGH * TrainConfig().labels.block * max(arguments.workers)
         for folder in folders.values():
-            rows = prepare_run(folder, Path(name) / str(arguments.workers[0]) / EPISODES)
+            rows = prepare_run(folder, folders[arguments.workers[0]] / EPISODES, enough)
         print(f"labels of {rows} rows, with 2 x 16 candidates")
         show("labels", updater, folders, arguments.seconds)
 

@@ -194,7 +194,7 @@ class Collector:
         except Aborted as aborted:
             self.phase = f"drop cut short: {aborted}"  # the verdict stands
         self.books.close(verdict, test)
-        self._plan.judged(assignment.policy, verdict.judgement.success)
+        self._plan.judged(assignment, verdict.judgement.success)
         return True
 
     def _run_policy(self, assignment: Assignment) -> Script:

@@ -76,7 +76,8 @@ class CollectorNode(BaseNode):
         episodes, seed, split, deadline, benchmark, reset: see CollectorConfig.
         policy: name of a policy, or `auto` or `turns` (switching.py).
         epsilon: share of random actions of an exploring episode. noise: standard deviation of what is added
-            to its moves, as a share of their bounds. explore: share of the episodes that explore.
+            to the moves of an exploring episode, in shares of their bounds. explore: share of the episodes
+            that explore.
         checkpoint: file of the learned policy's weights, "" for none.
         watched: nodes without whose heartbeat nothing goes on (sim_node is added with reset=sim).
         heartbeat_timeout: silence after which such a node counts as dead [s].

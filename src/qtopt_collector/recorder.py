@@ -1,6 +1,5 @@
 """The bags of one run: episodes numbered on from what is there, torn ones mended first, history recalled."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -104,17 +103,11 @@ class Recorder:
             writer.abandon()
 
     def history(self) -> list[tuple[str, bool]]:
-        """Return policy and success of the judged episodes of earlier runs, oldest first."""
+        """Return policy, as recorded, and success of the judged episodes of earlier runs, oldest first."""
         names = sorted(path for path in self._bags.iterdir() if layout.is_closed(path))
         custom = (layout.read_metadata(bag)[1] for bag in names[-HISTORY:])
         return [
-            (base_policy(data["policy"]), data["success"] == "true")
+            (data["policy"], data["success"] == "true")
             for data in custom
             if data.get("success") in ("true", "false") and "policy" in data
         ]
-
-
-def base_policy(name: str) -> str:
-    """Return the name of the policy within `epsilon(<name>, <share>)` and `noisy(...)`, or the name."""
-    match = re.fullmatch(r"(?:epsilon|noisy)\((.+), [^,]+\)", name)
-    return base_policy(match[1]) if match else name

@@ -3,7 +3,8 @@
 Under the plan `auto` every fifth episode runs the learned policy. It takes over when the lower end of its
 95 % Wilson interval over its last 100 judged episodes exceeds the scripted policy's rate over its own, and
 hands back if it falls below again. (QT-Opt switched by hand at about 50 %; 1806.10293, section 5.)
-Under the plan `turns` the two take turns, the learned policy first, to be seen side by side.
+Under the plan `turns` the two take turns, the learned policy first, to be seen side by side. Where only some
+episodes explore, the others alone count for the rates.
 """
 
 from collections import deque
@@ -11,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from qtopt_policy.errors import ConfigError
-from qtopt_policy.policies.exploration import Exploration
+from qtopt_policy.policies.exploration import Exploration, base_policy
 from qtopt_policy.statistics import wilson_interval
 
 AUTO, TURNS = "auto", "turns"
@@ -28,6 +29,11 @@ class Assignment:
     policy: str
     epsilon: float = 0.0
     noise: float = 0.0
+
+    @property
+    def explores(self) -> bool:
+        """Whether the policy is disturbed."""
+        return self.epsilon > 0.0 or self.noise > 0.0
 
 
 class PolicyPlan:
@@ -49,17 +55,24 @@ class PolicyPlan:
         self._exploration = exploration
         self._results = {name: deque[bool](maxlen=WINDOW) for name in (SCRIPTED, LEARNED)}
         self._assigned = 0
-        self._may_explore = 0  # episodes assigned to whom the exploration is for
+        self._explorer = LEARNED if plan in (AUTO, TURNS) else plan
+        self._may_explore = 0  # episodes of the explorer, explored or not
 
-    def judged(self, policy: str, success: bool) -> None:
-        """Note the outcome of a judged episode of the scripted or the learned policy; others do not count."""
-        if policy in self._results:
-            self._results[policy].append(success)
+    def judged(self, assignment: Assignment, success: bool) -> None:
+        """Note the outcome of a judged episode."""
+        self._note(assignment.policy, success, assignment.explores)
 
     def recall(self, results: Iterable[tuple[str, bool]]) -> None:
-        """Note outcomes from earlier runs, oldest first."""
-        for policy, success in results:
-            self.judged(policy, success)
+        """Note outcomes from earlier runs by the policy's recorded name, oldest first."""
+        for name, success in results:
+            policy = base_policy(name)
+            self._may_explore += policy == self._explorer
+            self._note(policy, success, name != policy)
+
+    def _note(self, policy: str, success: bool, explored: bool) -> None:
+        counts = not explored or self._exploration.explore == 1.0
+        if counts and policy in self._results:
+            self._results[policy].append(success)
 
     @property
     def learned_leads(self) -> bool:
@@ -74,14 +87,16 @@ class PolicyPlan:
         """Return who runs the next episode."""
         self._assigned += 1
         if self._plan not in (AUTO, TURNS):
-            return self._explorer(self._plan)
+            return self._assign(self._plan)
         if self._plan == TURNS:
             learned = self._assigned % 2 == 1
         else:
             learned = self.learned_leads or self._assigned % EVERY == 0
-        return self._explorer(LEARNED) if learned else Assignment(SCRIPTED)
+        return self._assign(LEARNED if learned else SCRIPTED)
 
-    def _explorer(self, policy: str) -> Assignment:
+    def _assign(self, policy: str) -> Assignment:
+        if policy != self._explorer:
+            return Assignment(policy)
         wanted = self._exploration
         explores = wanted.explores(self._may_explore)
         self._may_explore += 1

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from qtopt_learner.train_config import TrainConfig
 from qtopt_policy.errors import ConfigError
+from qtopt_policy.policies.exploration import Exploration
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class OnlineConfig:
         bags: folders into which collectors put episodes meanwhile, of a robot for example; each bag is taken
             once it is closed.
         start: gradient step from which they play: before, the policy knows nothing.
-        epsilon, noise, explore, again: see ActorConfig.
+        epsilon, noise, explore: see Exploration. again: see ActorConfig.
         per_shard: episodes per file.
         publish_every: gradient steps between new weights.
         intake_every: gradient steps between looks for new episodes.
@@ -32,6 +33,9 @@ class OnlineConfig:
     per_shard: int = 4
     publish_every: int = 200
     intake_every: int = 20
+
+    def __post_init__(self) -> None:
+        Exploration(self.epsilon, self.noise, self.explore)
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,6 @@ def write_shard(path: Path, episodes: Sequence[Episode]) -> None:
         ShapeError: there are no episodes, or their images differ in size.
         BagError: the file exists, as where two writers use one prefix; it stays as it is.
     """
-    if path.exists():
-        raise BagError(f"{path}: exists already: does another writer use its prefix?")
     sizes = {episode.steps.image.shape[1:] for episode in episodes}
     if len(sizes) != 1:
         raise ShapeError(f"{path}: a shard needs images of one size, found {sorted(sizes) or 'no episode'}")
@@ -52,6 +50,9 @@ def write_shard(path: Path, episodes: Sequence[Episode]) -> None:
             _write(archive, META, np.frombuffer(text.encode(), dtype=np.uint8))
         file.flush()
         os.fsync(file.fileno())
+    if path.exists():  # looked at last, when the long work is done
+        temporary.unlink()
+        raise BagError(f"{path}: exists already: does another writer use its prefix?")
     temporary.rename(path)
 
 

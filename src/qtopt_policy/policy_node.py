@@ -48,7 +48,7 @@ class PolicyNode(EpisodeNode):
         episode.id: unique name of the episode.
         policy.name: of a policy in the registry.
         policy.epsilon: share of random steps.
-        policy.noise: standard deviation of what is added to its moves, as a share of their bounds.
+        policy.noise: standard deviation of what is added to the moves, in shares of their bounds.
         checkpoint: file of the weights, "" for policies without.
         seed: of the policy's randomness.
         allow_untrained: let fresh weights drive (simulator only).
@@ -186,10 +186,10 @@ class PolicyNode(EpisodeNode):
         camera that does not suit it is refused before the arm moves.
         """
         ready = self._store.get(settings)
-        if ready.policy is not self._warm:
-            ready.policy.reset(seed)
-            ready.policy.decide(blank)
-            self._warm = ready.policy
+        if ready.greedy is not self._warm:
+            ready.greedy.reset(seed)
+            ready.greedy.decide(blank)
+            self._warm = ready.greedy
             gc.collect()
             gc.freeze()  # as in base_node.spin: torch may have come since then
         ready.policy.reset(seed)

@@ -1,12 +1,12 @@
 """The policy of the next episode: built once, kept while nothing changes, exchanged when its file does."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from qtopt_policy.camera import Mount
-from qtopt_policy.errors import CheckpointError, UnknownNameError
+from qtopt_policy.errors import CheckpointError, ConfigError, UnknownNameError
 from qtopt_policy.mdp import MdpConfig
 from qtopt_policy.policies.base import Policy
 from qtopt_policy.policies.exploration import Exploration
@@ -17,8 +17,8 @@ from qtopt_policy.search_config import DRIVING, CemConfig
 HotReload = Literal["never", "better", "newest"]
 # Which changed weights are taken between episodes. (ROS would read `off` as a bool.)
 HOT_RELOADS: tuple[HotReload, ...] = ("never", "better", "newest")
-# Policies that are kept: a plan's two take turns, and the learned one with and without exploring.
-KEPT = 3
+# Policies that are kept: a plan's two take turns.
+KEPT = 2
 FileStamp = tuple[int, int]  # modification time [ns], size [bytes]
 
 
@@ -36,7 +36,7 @@ class PolicySettings:
 
     Raises:
         UnknownNameError: there is no such policy.
-        ConfigError: epsilon is not in [0, 1], noise is negative, or `cem` has no checkpoint.
+        ConfigError: epsilon is not in [0, 1], or noise is negative.
     """
 
     name: str
@@ -50,7 +50,10 @@ class PolicySettings:
     def __post_init__(self) -> None:
         if self.name not in POLICIES:
             raise UnknownNameError("policy.name", self.name, POLICIES)
-        Exploration(self.epsilon, self.noise)
+        try:
+            Exploration(self.epsilon, self.noise)
+        except ConfigError as error:
+            raise ConfigError(f"policy.{error}") from error
 
 
 @dataclass(frozen=True)
@@ -59,11 +62,13 @@ class ReadyPolicy:
 
     Attributes:
         policy: as asked for.
+        greedy: the same without exploration.
         digest: of its weights, or "".
         note: why newer weights were not taken, or "".
     """
 
     policy: Policy
+    greedy: Policy
     digest: str = ""
     note: str = ""
 
@@ -98,15 +103,17 @@ class PolicyStore:
         Raises:
             QtoptError: it cannot be built; the message names the reason.
         """
-        file = _file_stamp(settings.checkpoint)
-        if settings not in self._kept:
-            self._kept[settings] = self._build(settings), file
-        elif self._hot_reload != "never" and file != self._kept[settings][1]:
-            self._kept[settings] = self._exchange(settings, self._kept[settings][0]), file
-        self._kept[settings] = kept = self._kept.pop(settings)  # the last one is the newest
+        greedy = replace(settings, epsilon=0.0, noise=0.0)  # with and without exploring: the same weights
+        file = _file_stamp(greedy.checkpoint)
+        if greedy not in self._kept:
+            self._kept[greedy] = self._build(greedy), file
+        elif self._hot_reload != "never" and file != self._kept[greedy][1]:
+            self._kept[greedy] = self._exchange(greedy, self._kept[greedy][0]), file
+        self._kept[greedy] = kept = self._kept.pop(greedy)  # the last one is the newest
         for oldest in list(self._kept)[:-KEPT]:
             del self._kept[oldest]
-        return kept[0]
+        ready, exploration = kept[0], Exploration(settings.epsilon, settings.noise)
+        return replace(ready, policy=exploration.wrap(ready.greedy, self._mdp))
 
     def _build(self, settings: PolicySettings) -> ReadyPolicy:
         policy = self._make(
@@ -114,37 +121,32 @@ class PolicyStore:
             self._mdp,
             self._robot,
             checkpoint=settings.checkpoint,
-            epsilon=settings.epsilon,
-            noise=settings.noise,
             mount=self._mount,
             allow_outside_envelope=settings.allow_outside_envelope,
             allow_untrained=settings.allow_untrained,
             search=settings.search,
         )
         checkpoint = _checkpoint(policy)
-        return ReadyPolicy(policy, "" if checkpoint is None else str(checkpoint.digest))
+        return ReadyPolicy(policy, policy, "" if checkpoint is None else str(checkpoint.digest))
 
     def _exchange(self, settings: PolicySettings, running: ReadyPolicy) -> ReadyPolicy:
         """Return the policy of the changed file, or the running one with the reason why not."""
         try:
             ready = self._build(settings)
         except CheckpointError as error:
-            return ReadyPolicy(running.policy, running.digest, f"new weights refused: {error}")
+            return replace(running, note=f"new weights refused: {error}")
         old, new = _checkpoint(running.policy), _checkpoint(ready.policy)
         if self._hot_reload == "better" and old is not None and new is not None:
             record = new.info.evaluation
             if record is None or not record.beats(old.info.evaluation):
                 reason = f"their evaluation {record} does not beat {old.info.evaluation}"
-                return ReadyPolicy(running.policy, running.digest, f"new weights refused: {reason}")
+                return replace(running, note=f"new weights refused: {reason}")
         return ready
 
 
 def _checkpoint(policy: Policy) -> Any:
     """Return the Checkpoint behind a policy or None; Any, because its module imports torch."""
-    inner: Any = policy
-    while hasattr(inner, "inner"):
-        inner = inner.inner
-    return getattr(inner, "checkpoint", None)
+    return getattr(policy, "checkpoint", None)
 
 
 def _file_stamp(path: Path | None) -> FileStamp | None:

@@ -39,7 +39,8 @@ def test_episodes_are_collected_one_after_the_other(tmp_path: Path) -> None:
 
 
 def test_seed_split_and_parameters_reach_the_other_nodes(tmp_path: Path) -> None:
-    cell = CollectorCell(tmp_path, config=CollectorConfig(episodes=2, seed=7, split="test"))
+    plan = PolicyPlan("scripted", Exploration(0.1, 0.2), checkpoint=False)
+    cell = CollectorCell(tmp_path, config=CollectorConfig(episodes=2, seed=7, split="test"), plan=plan)
     cell.run()
     resets = [values for kind, values in cell.requests if kind == "reset"]
     assert resets == [{"seed": 7, "split": "test"}, {"seed": 8, "split": "test"}]
@@ -47,8 +48,8 @@ def test_seed_split_and_parameters_reach_the_other_nodes(tmp_path: Path) -> None
     assert prepared[1] == {
         "episode.id": "episode_000002",
         "policy.name": "scripted",
-        "policy.epsilon": 0.0,
-        "policy.noise": 0.0,
+        "policy.epsilon": 0.1,
+        "policy.noise": 0.2,
         "seed": 8,
     }
 

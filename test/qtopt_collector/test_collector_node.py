@@ -148,7 +148,10 @@ def test_a_bags_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "bags").read_text() == "precious"
 
 
-@pytest.mark.parametrize(("name", "value"), [("reset", "magic"), ("policy", "auto"), ("epsilon", 2.0)])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("reset", "magic"), ("policy", "auto"), ("epsilon", 2.0), ("noise", -1.0), ("explore", 2.0)],
+)
 def test_a_parameter_that_makes_no_sense_is_refused(tmp_path: Path, name: str, value: object) -> None:
     with cell(tmp_path, **{name: value}) as (graph, _):
         assert not graph.add(CollectorNode()).start()

@@ -9,7 +9,7 @@ from qtopt_collector.bags import layout
 from qtopt_collector.bags.convert import episode_signals
 from qtopt_collector.bags.reader import open_bag, read_episode
 from qtopt_collector.episode import EpisodeInfo
-from qtopt_collector.recorder import Recorder, base_policy
+from qtopt_collector.recorder import Recorder
 from qtopt_policy import topics
 from qtopt_policy.errors import BagError
 from support.episodes import make_episode, make_info, write_sample
@@ -73,7 +73,7 @@ def test_outcomes_of_earlier_runs_are_recalled(tmp_path: Path) -> None:
     record_one(recorder, policy="scripted")
     record_one(recorder, make_info(end_reason="watchdog"), policy="scripted")
     record_one(recorder, policy="epsilon(cem, 0.2)")
-    assert Recorder(tmp_path).history() == [("scripted", True), ("cem", True)]
+    assert Recorder(tmp_path).history() == [("scripted", True), ("epsilon(cem, 0.2)", True)]
 
 
 def test_a_message_that_is_none_is_refused(tmp_path: Path) -> None:
@@ -81,16 +81,3 @@ def test_a_message_that_is_none_is_refused(tmp_path: Path) -> None:
     recorder.open(make_info(recorder.next_id()))
     with pytest.raises(BagError, match="JointState"):
         recorder.record(topics.JOINT_STATES, 1, b"\0\1\0\0abc")
-
-
-@pytest.mark.parametrize(
-    ("name", "base"),
-    [
-        ("cem", "cem"),
-        ("epsilon(cem, 0.2)", "cem"),
-        ("epsilon(noisy(cem, 0.1), 0.2)", "cem"),
-        ("a(b, c)", "a(b, c)"),
-    ],
-)
-def test_the_policy_that_explores_is_found(name: str, base: str) -> None:
-    assert base_policy(name) == base

@@ -43,7 +43,7 @@ def test_few_successes_are_not_enough() -> None:
     plan.recall([(SCRIPTED, number % 5 == 0) for number in range(100)])
     plan.recall([(LEARNED, number % 2 == 0) for number in range(8)])  # 4 of 8: from 0.215, so just above
     assert plan.learned_leads
-    plan.judged(LEARNED, False)  # 4 of 9: from 0.189
+    plan.judged(Assignment(LEARNED), False)  # 4 of 9: from 0.189
     assert not plan.learned_leads
 
 
@@ -80,3 +80,24 @@ def test_a_share_of_the_learned_policy_s_episodes_explores() -> None:
     plan = PolicyPlan(TURNS, Exploration(0.1, 0.2, 0.5), checkpoint=True)
     greedy, scripted, exploring = Assignment(LEARNED), Assignment(SCRIPTED), Assignment(LEARNED, 0.1, 0.2)
     assert [plan.next() for _ in range(8)] == [greedy, scripted, exploring, scripted] * 2
+
+
+def test_exploring_goes_on_where_an_earlier_run_was() -> None:
+    plan = PolicyPlan(LEARNED, Exploration(0.1, explore=0.25), checkpoint=True)
+    plan.recall([(LEARNED, True), (LEARNED, False), (LEARNED, True), (SCRIPTED, True)])
+    assert [plan.next().explores for _ in range(5)] == [True, False, False, False, True]
+
+
+@pytest.mark.parametrize(("explore", "leads"), [(0.5, False), (1.0, True)])
+def test_exploring_episodes_count_only_where_all_explore(explore: float, leads: bool) -> None:
+    plan = PolicyPlan(AUTO, Exploration(0.1, 0.1, explore), checkpoint=True)
+    plan.recall([(SCRIPTED, False)] * 10 + [(f"epsilon(noisy({LEARNED}, 0.1), 0.1)", True)] * 10)
+    plan.judged(Assignment(LEARNED, 0.1, 0.1), True)
+    assert plan.learned_leads is leads
+
+
+def test_episodes_without_exploring_always_count() -> None:
+    plan = PolicyPlan(AUTO, Exploration(0.1, 0.1, 0.5), checkpoint=True)
+    plan.recall([(SCRIPTED, False)] * 10 + [(LEARNED, True)] * 3)
+    plan.judged(Assignment(LEARNED), True)
+    assert plan.learned_leads

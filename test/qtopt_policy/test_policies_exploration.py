@@ -7,7 +7,7 @@ from qtopt_policy.grasp_action import CLOSE, TERMINATE, GraspAction
 from qtopt_policy.mdp import MdpConfig
 from qtopt_policy.observation import Observation
 from qtopt_policy.policies.base import Decision
-from qtopt_policy.policies.exploration import Exploration, NoisyPolicy
+from qtopt_policy.policies.exploration import Exploration, NoisyPolicy, base_policy
 from support.recordings import recording
 
 MDP = MdpConfig()
@@ -97,3 +97,16 @@ def test_the_episodes_that_explore_are_spread_evenly(share: float, count: int) -
 )
 def test_the_name_tells_how_it_explores(exploration: Exploration, name: str) -> None:
     assert exploration.wrap(Fixed(GraspAction(np.zeros(3), 0.0, CLOSE)), MDP).name == name
+
+
+@pytest.mark.parametrize(
+    ("name", "base"),
+    [
+        ("cem", "cem"),
+        ("epsilon(cem, 0.2)", "cem"),
+        ("epsilon(noisy(cem, 0.1), 0.2)", "cem"),
+        ("a(b, c)", "a(b, c)"),
+    ],
+)
+def test_the_policy_that_explores_is_found(name: str, base: str) -> None:
+    assert base_policy(name) == base

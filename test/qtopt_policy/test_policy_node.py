@@ -265,7 +265,7 @@ def test_parameters_are_refused_during_an_episode_and_taken_after_it(bench: Open
     ("values", "reason"),
     [
         ({"policy__name": "clever"}, r"unknown policy.name 'clever'. Valid choices: cem, random, scripted"),
-        ({"policy__epsilon": 1.5, "seed": 4}, "epsilon 1.5: must be in [0, 1]"),
+        ({"policy__epsilon": 1.5, "seed": 4}, "policy.epsilon 1.5: must be in [0, 1]"),
         ({"search__elites": 200, "seed": 4}, "elites 200: must be 1 to samples (128)"),
     ],
 )
@@ -426,10 +426,10 @@ def test_decisions_are_markers_for_who_looks(bench: Open) -> None:
 
 def test_the_registry_s_policies_run(bench: Open) -> None:
     cell = bench()
-    cell.start(policy__name="random", policy__epsilon=0.3, seed=5)
+    cell.start(policy__name="random", policy__epsilon=0.3, policy__noise=0.2, seed=5)
     cell.wait(lambda: len(cell.recorder.steps) >= 2, "two steps")
     cell.cancel()
-    assert cell.wait_end()["policy"] == "epsilon(random, 0.3)"
+    assert cell.wait_end()["policy"] == "epsilon(noisy(random, 0.2), 0.3)"
     assert float(cell.recorder.steps[0]["q"]) != float(cell.recorder.steps[0]["q"])  # NaN
 
 

@@ -12,7 +12,6 @@ from qtopt_policy.errors import CheckpointError, ConfigError, UnknownNameError
 from qtopt_policy.mdp import MdpConfig
 from qtopt_policy.observation import Observation
 from qtopt_policy.policies.base import Decision, Policy
-from qtopt_policy.policies.epsilon_policy import EpsilonPolicy
 from qtopt_policy.policy_store import PolicySettings, PolicyStore
 from qtopt_policy.search_config import CemConfig
 from support.fake_cell import make_robot
@@ -47,7 +46,7 @@ class Maker:
             raise CheckpointError(f"{path}: trained for camera mount base, but this robot uses tool")
         record = EvaluationRecord("b1", "test", int(successes), 100)
         policy = Weighted(SimpleNamespace(digest=digest, info=SimpleNamespace(evaluation=record)))
-        return EpsilonPolicy(policy, Weighted(None), options["epsilon"]) if options["epsilon"] else policy
+        return policy
 
 
 @pytest.fixture
@@ -85,8 +84,6 @@ def test_all_settings_reach_the_registry(weights: Path) -> None:
         {
             "name": "cem",
             "checkpoint": weights,
-            "epsilon": 0.25,
-            "noise": 0.1,
             "mount": "tool",
             "allow_outside_envelope": True,
             "allow_untrained": True,
@@ -107,12 +104,14 @@ def test_the_digest_is_found_behind_epsilon(weights: Path) -> None:
     assert policies.get(PolicySettings("cem", 0.5, checkpoint=weights)).digest == "first"
 
 
-def test_a_plan_s_two_and_exploring_are_all_kept(weights: Path) -> None:
-    policies, maker = store()
-    wanted = PolicySettings("scripted"), *(PolicySettings("cem", e, checkpoint=weights) for e in (0.0, 0.5))
-    for settings in wanted * 2:
-        policies.get(settings)
-    assert len(maker.built) == 3
+@pytest.mark.parametrize("mode", ["never", "better"])
+def test_exploring_is_done_with_the_weights_that_run(weights: Path, mode: str) -> None:
+    policies, _ = store(hot_reload=mode)
+    policies.get(PolicySettings("cem", checkpoint=weights))
+    exchange(weights, "worse 10")
+    exploring = policies.get(PolicySettings("cem", 0.5, 0.1, weights))
+    assert (exploring.digest, exploring.policy.name) == ("first", "epsilon(noisy(weighted, 0.1), 0.5)")
+    assert exploring.greedy is policies.get(PolicySettings("cem", checkpoint=weights)).policy
 
 
 def test_without_hot_reload_a_changed_file_changes_nothing(weights: Path) -> None:
@@ -191,8 +190,8 @@ def test_policies_that_take_turns_exchange_their_weights_only_if_asked_to(
     assert policies.get(settings).digest == digest
 
 
-def test_the_policies_kept_are_the_last_three(weights: Path) -> None:
+def test_the_policies_kept_are_the_last_two(weights: Path) -> None:
     policies, maker = store()
-    for name in ("cem", "random", "scripted", "scripted_exact", "cem", "scripted_exact"):
+    for name in ("cem", "random", "scripted", "cem", "scripted"):
         policies.get(PolicySettings(name, checkpoint=weights if name == "cem" else None))
-    assert [entry["name"] for entry in maker.built] == ["cem", "random", "scripted", "scripted_exact", "cem"]
+    assert [entry["name"] for entry in maker.built] == ["cem", "random", "scripted", "cem"]

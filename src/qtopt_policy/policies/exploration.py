@@ -4,6 +4,7 @@ Epsilon-greedy tries anything, noise on the moves tries what lies near; episodes
 what the policy can do.
 """
 
+import re
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -49,6 +50,12 @@ class Exploration:
         """Return the policy as it acts in exploring episodes."""
         noisy: Policy = NoisyPolicy(policy, mdp, self.noise) if self.noise else policy
         return EpsilonPolicy(noisy, RandomPolicy(mdp), self.epsilon) if self.epsilon else noisy
+
+
+def base_policy(name: str) -> str:
+    """Return the name of the policy within `epsilon(<name>, <share>)` and `noisy(...)`, or the name."""
+    match = re.fullmatch(r"(?:epsilon|noisy)\((.+), [^,]+\)", name)
+    return base_policy(match[1]) if match else name
 
 
 class NoisyPolicy:

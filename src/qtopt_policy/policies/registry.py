@@ -6,7 +6,7 @@ from qtopt_policy.camera import Mount
 from qtopt_policy.errors import CheckpointError, UnknownNameError
 from qtopt_policy.mdp import MdpConfig
 from qtopt_policy.policies.base import Policy
-from qtopt_policy.policies.exploration import Exploration
+from qtopt_policy.policies.epsilon_policy import EpsilonPolicy
 from qtopt_policy.policies.random_policy import RandomPolicy
 from qtopt_policy.policies.scripted_policy import EXACT, ScriptedPolicy
 from qtopt_policy.robot import RobotConfig
@@ -22,7 +22,6 @@ def make_policy(
     *,
     checkpoint: Path | None = None,
     epsilon: float = 0.0,
-    noise: float = 0.0,
     mount: Mount | None = None,
     allow_outside_envelope: bool = False,
     allow_untrained: bool = False,
@@ -36,7 +35,6 @@ def make_policy(
         robot: bin, gripper and limits.
         checkpoint: file with the weights of `cem`.
         epsilon: share of random steps.
-        noise: standard deviation of what is added to moves, as a share of their bounds.
         mount: of the active camera, where it is known: a checkpoint for another one is refused at once
             instead of at its first decision.
         allow_outside_envelope: use weights outside what they were trained on.
@@ -46,7 +44,7 @@ def make_policy(
     Raises:
         UnknownNameError: there is no such policy.
         CheckpointError: `cem` without a checkpoint, or with one that does not fit.
-        ConfigError: epsilon is not in [0, 1], or noise is negative.
+        ConfigError: epsilon is not in [0, 1].
     """
     policy: Policy
     if name == "random":
@@ -59,7 +57,7 @@ def make_policy(
         policy = _cem(mdp, robot, checkpoint, mount, allow_outside_envelope, allow_untrained, search)
     else:
         raise UnknownNameError("policy", name, POLICIES)
-    return Exploration(epsilon, noise).wrap(policy, mdp)
+    return EpsilonPolicy(policy, RandomPolicy(mdp), epsilon) if epsilon else policy
 
 
 def _cem(
