@@ -36,6 +36,7 @@ from qtopt_policy.sampling import draw_noise
 from qtopt_policy.search_config import CemConfig
 
 Floats = NDArray[np.float32]
+Through = Literal["all", "chosen"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ class LabelConfig:
         cem: the search for V; smaller than the robot's, since it dominates a training step.
         clipped: minimum over both targets (the paper's); False uses target 1 alone.
         n_step: rewards summed before the bootstrap; above 1 is biased towards the policy of the data.
+        through: which later steps the sum goes through: `all`, or those that a learned policy `chosen`, so
+            that it ends before a scripted or random step, whose reward says nothing about the best action.
         monte_carlo_bound: raise labels to the discounted return that the episode reached. Optimistic
             where luck played a part.
     """
@@ -65,11 +68,14 @@ class LabelConfig:
     cem: CemConfig = field(default_factory=lambda: CemConfig(iterations=2, samples=16, elites=4))
     clipped: bool = True
     n_step: int = 1
+    through: Through = "all"
     monte_carlo_bound: bool = False
 
     def __post_init__(self) -> None:
         if self.ratio < 0.0 or self.block < 1 or self.n_step < 1:
             raise ConfigError(f"labels: ratio {self.ratio}, block {self.block}, n_step {self.n_step}")
+        if self.through == "chosen" and self.n_step == 1:
+            raise ConfigError("labels: through chosen with n_step 1: one step has no later ones")
         if self.age_limit is not None and self.age_limit < 1:
             raise ConfigError(f"age_limit {self.age_limit}: must be at least 1 gradient step")
 
@@ -127,7 +133,7 @@ class Horizon:
     factor: Floats
 
 
-def horizon(replay: Replay, rows: Index, n_step: int, discount: float) -> Horizon:
+def horizon(replay: Replay, rows: Index, n_step: int, discount: float, through: Through = "all") -> Horizon:
     """Look n steps ahead, or up to the last row of the episode where that is nearer.
 
     Args:
@@ -135,11 +141,13 @@ def horizon(replay: Replay, rows: Index, n_step: int, discount: float) -> Horizo
         rows: transitions (Replay.is_transition) by absolute number.
         n_step: see LabelConfig.
         discount: gamma.
+        through: see LabelConfig.
     """
     remaining, complete = replay.get("remaining", rows), replay.get("complete", rows)
-    terminal = complete & (remaining < n_step)
+    most = np.full(len(rows), n_step) if through == "all" else _chosen_ahead(replay, rows, remaining, n_step)
+    terminal = complete & (remaining < most)
     # A terminal end adds the last row's reward too; an aborted one bootstraps from the last row's state.
-    count = np.where(terminal, remaining + 1, np.minimum(n_step, remaining))
+    count = np.where(terminal, remaining + 1, np.minimum(most, remaining))
     reward = np.zeros(len(rows), dtype=np.float64)
     for k in range(min(n_step, int(count.max(initial=0)))):
         counts = k < count
@@ -147,6 +155,15 @@ def horizon(replay: Replay, rows: Index, n_step: int, discount: float) -> Horizo
     factor = np.where(terminal, 0.0, discount ** count.astype(np.float64))
     row = rows + np.where(terminal, 0, count)
     return Horizon(reward.astype(np.float32), row, factor.astype(np.float32))
+
+
+def _chosen_ahead(replay: Replay, rows: Index, remaining: Index, n_step: int) -> Index:
+    """Return how many steps a sum may have that begins at each row: up to the next that nobody chose."""
+    most = np.full(len(rows), n_step)
+    for k in range(n_step - 1, 0, -1):
+        there = np.flatnonzero(remaining >= k)
+        most[there[~replay.get("chosen", rows[there] + k)]] = k
+    return most
 
 
 # Returns what is predicted of B states, shape (B, ...), drawing the chance of its search from one seed.
@@ -192,7 +209,7 @@ class Labeller:
         if self._config.kind == "outcome":
             replay.set_values(rows, outcomes(replay, rows), step)
             return
-        ahead = horizon(replay, rows, self._config.n_step, self._discount)
+        ahead = horizon(replay, rows, self._config.n_step, self._discount, self._config.through)
         replay.set_values(rows, judge_open_ends(self._judge, replay, ahead, rng), step)
 
     def _judge(self, batch: ObservationBatch, seed: int) -> Tensor:
@@ -203,7 +220,7 @@ class Labeller:
         """Return what Q should be for labelled transitions, before clipping to [0, 1], shape (B,)."""
         if self._config.kind == "outcome":
             return outcomes(replay, rows)
-        ahead = horizon(replay, rows, self._config.n_step, self._discount)
+        ahead = horizon(replay, rows, self._config.n_step, self._discount, self._config.through)
         labels: Floats = ahead.reward + ahead.factor * replay.get("value", rows)
         if self._config.monte_carlo_bound:
             labels = np.fmax(labels, replay.get("mc_return", rows))

@@ -60,7 +60,7 @@ class QuantileLabeller:
 
     def label(self, replay: Replay, rows: Index, step: int, rng: np.random.Generator) -> Floats:
         """Return what the quantiles of transitions should be, before clipping, shape (B, quantiles)."""
-        ahead = horizon(replay, rows, self._config.n_step, self._discount)
+        ahead = horizon(replay, rows, self._config.n_step, self._discount, self._config.through)
         values = judge_open_ends(self._judge, replay, ahead, rng, (self._count,))
         replay.set_values(rows, values.mean(axis=1), step)
         labels: Floats = ahead.reward[:, None] + ahead.factor[:, None] * values

@@ -54,7 +54,7 @@ class Replay:
         self.end = 0
         self.sources: list[str] = []
         self._folder = folder
-        self._shape = to_mapping(layout) | {"capacity": capacity}
+        self._shape = to_mapping(layout) | {"capacity": capacity, "columns": list(layout.columns())}
         known = self._read_index()
         self._columns = {name: self._column(name, known) for name in layout.columns()}
         if not known:

@@ -7,6 +7,8 @@ A row holds the state, the action taken in search form, its reward, and how the 
 - is terminal if remaining == 0 and complete,
 - is no transition at all if remaining == 0 and not complete (the last step of an aborted episode).
 
+`chosen` says whether a learned policy chose the row's action: it told its Q. Scripted and random steps have
+none; noise on a chosen move does not count.
 `value` is the cached label of the row's transition: V of the state that it bootstraps from, 0 where nothing
 follows; `value_step` is the gradient step at which it was made, UNLABELLED if never.
 """
@@ -69,6 +71,7 @@ class Layout:
             "mc_return": (f32, ()),
             "remaining": (np.dtype(np.int32), ()),
             "complete": (np.dtype(np.bool_), ()),
+            "chosen": (np.dtype(np.bool_), ()),
             "value": (f32, ()),
             "value_step": (np.dtype(np.int32), ()),
         }
@@ -94,8 +97,10 @@ class Layout:
         return count
 
 
-def outcome_columns(rewards: NDArray[np.float32], complete: bool, discount: float) -> Rows:
-    """Return the columns of an episode that follow from its rewards, shape (T,).
+def outcome_columns(
+    rewards: NDArray[np.float32], complete: bool, discount: float, chosen: NDArray[np.bool_] | None = None
+) -> Rows:
+    """Return the columns of an episode that follow from its rewards, shape (T,); None counts all as chosen.
 
     mc_return_t = sum_k discount^k r_(t+k); NaN where the episode is not complete, its end being unknown.
     """
@@ -110,6 +115,7 @@ def outcome_columns(rewards: NDArray[np.float32], complete: bool, discount: floa
         "mc_return": returns,
         "remaining": np.arange(count - 1, -1, -1, dtype=np.int32),
         "complete": np.full(count, complete),
+        "chosen": np.full(count, True) if chosen is None else chosen,
         "value": np.zeros(count, dtype=np.float32),
         "value_step": np.full(count, UNLABELLED, dtype=np.int32),
     }

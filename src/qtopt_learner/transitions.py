@@ -31,7 +31,8 @@ def episode_rows(episode: Episode, mdp: MdpConfig, opening: float) -> Rows:
     """
     check_episode(episode, mdp)
     batch = from_observations(observations(episode), mdp.action_frame, opening)
-    outcome = outcome_columns(rewards(episode, mdp), not episode.info.aborted, mdp.discount)
+    chosen = np.isfinite(episode.steps.q)
+    outcome = outcome_columns(rewards(episode, mdp), not episode.info.aborted, mdp.discount, chosen)
     return outcome | {
         "image": np.ascontiguousarray(episode.steps.image),
         "vectors": batch.vectors.numpy(),

@@ -23,9 +23,11 @@ def with_tables(first: torch.Tensor, second: torch.Tensor) -> TargetNetworks:
     return targets
 
 
-def replay_of(states: list[int], rewards: list[float], complete: bool = True) -> Replay:
+def replay_of(
+    states: list[int], rewards: list[float], complete: bool = True, chosen: list[bool] | None = None
+) -> Replay:
     replay = Replay(LAYOUT, 100)
-    replay.append(rows_of(states, [1] * len(states), rewards, complete, GAMMA), "a")
+    replay.append(rows_of(states, [1] * len(states), rewards, complete, GAMMA, chosen), "a")
     return replay
 
 
@@ -95,6 +97,29 @@ def test_three_steps_of_an_aborted_episode_bootstrap_earlier() -> None:
     assert found == pytest.approx([0.1 + GAMMA * 0.2 + GAMMA**2 * 0.5, 0.2 + GAMMA * 0.5], abs=1e-6)
 
 
+CHOSEN = LabelConfig(n_step=3, through="chosen")
+
+
+def test_a_sum_through_chosen_steps_ends_before_one_that_nobody_chose() -> None:
+    rewards, chosen = [0.01, 0.02, 0.03, 0.04, 1.0], [False, True, False, True, True]
+    found = labelled(replay_of([0, 1, 2, 3, 4], rewards, chosen=chosen), 0.5, CHOSEN)
+    two = 0.01 + GAMMA * 0.02 + GAMMA**2 * 0.5  # its own action is known, whoever made it
+    one = 0.02 + GAMMA * 0.5
+    ends = [0.03 + GAMMA * 0.04 + GAMMA**2 * 1.0, 0.04 + GAMMA * 1.0, 1.0]
+    assert found == pytest.approx([two, one, *ends], abs=1e-6)
+
+
+def test_an_end_that_nobody_chose_is_no_end_of_the_steps_before() -> None:
+    found = labelled(replay_of([0, 1, 2], [0.1, 0.2, 1.0], chosen=[True, True, False]), 0.5, CHOSEN)
+    assert found == pytest.approx([0.1 + GAMMA * 0.2 + GAMMA**2 * 0.5, 0.2 + GAMMA * 0.5, 1.0], abs=1e-6)
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_where_all_is_chosen_the_sum_is_the_same(complete: bool) -> None:
+    replay = replay_of([0, 1, 2, 3], [0.1, 0.2, 0.3, 0.4], complete)
+    assert labelled(replay, 0.5, CHOSEN) == labelled(replay, 0.5, LabelConfig(n_step=3))
+
+
 def test_looking_ahead_never_leaves_the_episode() -> None:
     replay = Replay(LAYOUT, 100)
     one = rows_of([0, 1], [1, 1], [0.0, 1.0], True, GAMMA)
@@ -130,5 +155,7 @@ def test_labels_carry_their_date() -> None:
 def test_senseless_parameters_are_refused() -> None:
     with pytest.raises(ConfigError, match="n_step 0"):
         LabelConfig(n_step=0)
+    with pytest.raises(ConfigError, match="through chosen with n_step 1"):
+        LabelConfig(through="chosen")
     with pytest.raises(ConfigError, match="age_limit 0"):
         LabelConfig(age_limit=0)

@@ -89,6 +89,13 @@ def test_returns_are_discounted_sums_of_the_rewards() -> None:
         assert rows["mc_return"][t] == pytest.approx(expected, abs=1e-6)
 
 
+def test_steps_whose_q_is_known_are_chosen() -> None:
+    found = episode()
+    q = np.array([0.5, np.nan, 0.0, 0.7, np.nan, np.nan, 1.0])
+    rows = episode_rows(replace(found, steps=replace(found.steps, q=q)), MDP, OPENING)
+    assert rows["chosen"].tolist() == [True, False, True, True, False, False, True]
+
+
 def test_actions_are_executed_where_the_arm_altered_them_and_asked_elsewhere() -> None:
     whole = episode()
     rows = episode_rows(whole, MDP, OPENING)

@@ -62,10 +62,16 @@ def walk(rng: np.random.Generator, discount: float, length: int = 30) -> Rows:
 
 
 def rows_of(
-    states: list[int], actions: list[int], rewards: list[float], complete: bool, discount: float
+    states: list[int],
+    actions: list[int],
+    rewards: list[float],
+    complete: bool,
+    discount: float,
+    chosen: list[bool] | None = None,
 ) -> Rows:
     count = len(states)
-    return outcome_columns(np.array(rewards, dtype=np.float32), complete, discount) | {
+    by_policy = None if chosen is None else np.array(chosen)
+    return outcome_columns(np.array(rewards, dtype=np.float32), complete, discount, by_policy) | {
         "image": np.zeros((count, 0, 0, 0), dtype=np.uint8),
         "vectors": np.eye(STATES, dtype=np.float32)[states],
         "geometry": np.zeros((count, GEOMETRY_SIZE), dtype=np.float32),

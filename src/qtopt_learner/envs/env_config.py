@@ -81,3 +81,5 @@ class EnvRunConfig:
             raise ConfigError("deterministic training takes frozen data; playing environments are not")
         if self.train.augment.mirror or self.train.augment.half_turn:
             raise ConfigError("augment.mirror, half_turn: for grasps alone")
+        if self.train.labels.through == "chosen":
+            raise ConfigError("labels.through chosen: for grasps alone, whose steps say who chose them")

@@ -206,6 +206,8 @@ def test_environments_that_do_not_exist_are_named(name: str, message: str) -> No
 def test_parameters_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ConfigError, match="deterministic"):
         replace(CORRIDOR, train=replace(TRAIN, deterministic=True))
+    with pytest.raises(ConfigError, match="through chosen: for grasps alone"):
+        replace(CORRIDOR, train=replace(TRAIN, labels=LabelConfig(n_step=2, through="chosen")))
     with pytest.raises(ConfigError, match=r"discount 1\.5"):
         replace(CORRIDOR, discount=1.5)
     with pytest.raises(ConfigError, match="envs 0"):
