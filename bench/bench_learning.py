@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from qtopt_learner.labels import LabelConfig
 from qtopt_learner.replay import Replay
 from qtopt_learner.rows import GEOMETRY_SIZE, Layout, Rows, observation_batch, outcome_columns
 from qtopt_learner.train_config import TrainConfig
@@ -91,7 +92,8 @@ def median_time(work: Callable[[], object], rounds: int) -> tuple[float, float]:
 def measure(threads: int, rounds: int) -> None:
     """Print one line per kind of work."""
     torch.set_num_threads(threads)
-    config, mdp = TrainConfig(threads=threads), MdpConfig()
+    labels = LabelConfig(fresh=False)
+    config, mdp = TrainConfig(labels=labels, threads=threads), MdpConfig()
     trainer = build(config, mdp)
     sample = trainer.experience.offline.gather(np.arange(config.batch))
     one, block = macs(trainer.network, sample, 1), config.labels.block

@@ -45,9 +45,10 @@ class LabelConfig:
 
     Attributes:
         kind: `bellman`, or `outcome`: supervised success prediction, which needs no search.
-        fresh: label every batch with the targets of the moment before it is trained on, instead of from the
-            cache; `ratio` and `age_limit` then do nothing. Values travel back through an episode at the
-            pace of the targets, not at that of the sweeps over all rows; each step costs more.
+        fresh: label every batch with the targets of the moment before it is trained on; False takes labels
+            from the cache, which updaters too can fill, and which `ratio` and `age_limit` are for. Values
+            travel back through an episode at the pace of the targets, not at that of the sweeps over all
+            rows; each step costs more.
         ratio: labels made per transition trained on.
         block: labels made at a time.
         age_limit: gradient steps after which a label is not used any more; None uses all.
@@ -61,7 +62,7 @@ class LabelConfig:
     """
 
     kind: Literal["bellman", "outcome"] = "bellman"
-    fresh: bool = False
+    fresh: bool = True
     ratio: float = 0.5
     block: int = 192
     age_limit: int | None = None

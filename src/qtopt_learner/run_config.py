@@ -79,7 +79,8 @@ class RunConfig:
         if self.updaters and not self.train.labels.cached:
             raise ConfigError(
                 f"{self.updaters} updaters with labels of kind {self.train.labels.kind}, fresh "
-                f"{self.train.labels.fresh}: nobody would use theirs; set updaters to 0"
+                f"{self.train.labels.fresh}: nobody would use theirs; "
+                "set updaters to 0 or train.labels.no-fresh"
             )
         augment = self.train.augment
         if self.train.network != "compact" and (augment.mirror or augment.half_turn):

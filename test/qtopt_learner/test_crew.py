@@ -203,7 +203,7 @@ def train_until_killed(data: Path, run: Path, log: Path) -> list[int]:
 def train_words(data: Path, run: Path, steps: int, checkpoint_every: int) -> list[str]:
     settings = SETTINGS | {"train.steps": str(steps), "train.checkpoint-every": str(checkpoint_every)}
     words = [word for key, value in settings.items() for word in (f"--{key}", *value.split())]
-    return ["train", "--out", str(run), "--data", str(data), *words]
+    return ["train", "--out", str(run), "--data", str(data), "--train.labels.no-fresh", *words]
 
 
 def environment() -> dict[str, str]:

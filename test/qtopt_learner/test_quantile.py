@@ -183,7 +183,7 @@ def test_labels_are_the_shifted_and_shrunk_distribution_of_the_lower_target() ->
 
 
 def test_labels_that_are_not_distributions_are_refused() -> None:
-    for labels in (LabelConfig(), LabelConfig(kind="outcome", fresh=True)):
+    for labels in (LabelConfig(fresh=False), LabelConfig(kind="outcome")):
         with pytest.raises(ConfigError, match=r"kind to bellman and labels\.fresh"):
             replace(CONFIG, labels=labels)
 

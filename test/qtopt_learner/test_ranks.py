@@ -70,7 +70,7 @@ def test_gradients_are_averaged_weights_that_differ_are_refused_and_no_thread_is
 
 def test_two_ranks_train_one_network_and_go_on_after_a_stop(tmp_path: Path, data: Path) -> None:
     for steps in (4, 8):
-        done = torchrun(*options(tmp_path, data, steps), "--train.labels.fresh")
+        done = torchrun(*options(tmp_path, data, steps))
         assert done.returncode == 0, done.stderr
         assert load_checkpoint(tmp_path / "run" / "weights" / "newest.safetensors").info.steps == steps
     found = [row for row in read_metrics(tmp_path / "run" / CSV_FILE) if row["name"] == "loss"]
@@ -78,7 +78,7 @@ def test_two_ranks_train_one_network_and_go_on_after_a_stop(tmp_path: Path, data
 
 
 def test_labels_from_the_cache_need_a_single_process(tmp_path: Path, data: Path) -> None:
-    done = torchrun(*options(tmp_path, data, 4))
+    done = torchrun(*options(tmp_path, data, 4), "--train.labels.no-fresh")
     assert done.returncode != 0
     assert "2 ranks, deterministic False, 0 updaters, labels of kind bellman, fresh False" in done.stderr
 

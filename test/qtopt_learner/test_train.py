@@ -36,7 +36,7 @@ TRAIN = TrainConfig(
     steps=6,
     batch=8,
     first_labels=16,
-    labels=LabelConfig(block=8),
+    labels=LabelConfig(fresh=False, block=8),
     replay_gb=0.01,
     log_every=2,
     checkpoint_every=3,
@@ -194,7 +194,7 @@ def test_bags_that_a_collector_closes_meanwhile_are_learned_from(tmp_path: Path,
 
 @pytest.mark.slow
 def test_updaters_may_make_all_the_labels_and_be_killed(tmp_path: Path, data: Path) -> None:
-    labels = LabelConfig(block=8, ratio=0.0)
+    labels = LabelConfig(fresh=False, block=8, ratio=0.0)
     free = replace(TRAIN, steps=400, deterministic=False, labels=labels, first_labels=1, checkpoint_every=100)
     config = RunConfig(tmp_path / "run", (data,), free, OnlineConfig(publish_every=10), updaters=2)
     console = quiet()

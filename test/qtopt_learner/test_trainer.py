@@ -28,7 +28,7 @@ CONFIG = TrainConfig(
     steps=800,
     batch=128,
     first_labels=512,
-    labels=LabelConfig(ratio=1.0, block=128),
+    labels=LabelConfig(fresh=False, ratio=1.0, block=128),
     targets=TargetConfig(decay=0.9, lag=20),
     optimiser=OptimiserConfig(learning_rate=0.05, weight_decay=0.0, final_share=0.02),
 )
@@ -63,8 +63,8 @@ def q_of(network: torch.nn.Module) -> Floats:
         {},
         {"loss": "huber", "steps": 1600},
         {"optimiser": OptimiserConfig("sgd", 2.0, final_share=0.02, weight_decay=0.0)},
-        {"labels": LabelConfig(ratio=1.0, block=128, age_limit=60)},
-        {"labels": LabelConfig(ratio=0.25, block=128)},
+        {"labels": LabelConfig(fresh=False, ratio=1.0, block=128, age_limit=60)},
+        {"labels": LabelConfig(fresh=False, ratio=0.25, block=128)},
         {"labels": LabelConfig(fresh=True)},
     ],
     ids=["default", "huber", "sgd", "age limit", "few labels", "fresh labels"],
@@ -96,7 +96,9 @@ def test_a_learner_that_never_bootstraps_knows_only_the_last_step() -> None:
 
 
 def test_one_step_of_training_is_one_gradient_step_and_the_labels_due() -> None:
-    trainer = Trainer(table, replace(CONFIG, labels=LabelConfig(ratio=0.5, block=32)), experience(), GAMMA)
+    trainer = Trainer(
+        table, replace(CONFIG, labels=LabelConfig(fresh=False, ratio=0.5, block=32)), experience(), GAMMA
+    )
     trainer.start()
     made = trainer.labels_made
     for _ in range(10):

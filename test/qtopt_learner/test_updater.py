@@ -15,7 +15,7 @@ from qtopt_policy.errors import CheckpointError
 from support.tiny_mdp import LAYOUT, concatenate, optimal_q, rows_of, table, walk
 
 CPU = torch.device("cpu")
-LABELS = LabelConfig(block=64)
+LABELS = LabelConfig(fresh=False, block=64)
 
 
 def filled(folder: Path, episodes: int = 100, capacity: int = 5000) -> Replay:

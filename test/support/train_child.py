@@ -18,7 +18,7 @@ CONFIG = TrainConfig(
     steps=400,
     batch=32,
     first_labels=64,
-    labels=LabelConfig(ratio=0.7, block=20, age_limit=300),
+    labels=LabelConfig(fresh=False, ratio=0.7, block=20, age_limit=300),
     targets=TargetConfig(decay=0.9, lag=15, snapshots=3),
     optimiser=OptimiserConfig(learning_rate=0.02, final_share=0.1),
     augment=AugmentConfig(),
