@@ -28,11 +28,6 @@ class EpsilonPolicy:
         self._rng = np.random.default_rng(0)
 
     @property
-    def inner(self) -> Policy:
-        """The policy that mostly decides."""
-        return self._inner
-
-    @property
     def name(self) -> str:
         """Name as recorded, e.g. `epsilon(cem, 0.2)`."""
         return f"epsilon({self._inner.name}, {self._epsilon:g})"

@@ -74,11 +74,6 @@ class NoisyPolicy:
         self._rng = np.random.default_rng(0)
 
     @property
-    def inner(self) -> Policy:
-        """The policy that decides."""
-        return self._inner
-
-    @property
     def name(self) -> str:
         """Name as recorded, e.g. `noisy(cem, 0.1)`."""
         return f"noisy({self._inner.name}, {self._noise:g})"

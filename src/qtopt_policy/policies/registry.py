@@ -6,7 +6,7 @@ from qtopt_policy.camera import Mount
 from qtopt_policy.errors import CheckpointError, UnknownNameError
 from qtopt_policy.mdp import MdpConfig
 from qtopt_policy.policies.base import Policy
-from qtopt_policy.policies.epsilon_policy import EpsilonPolicy
+from qtopt_policy.policies.exploration import Exploration
 from qtopt_policy.policies.random_policy import RandomPolicy
 from qtopt_policy.policies.scripted_policy import EXACT, ScriptedPolicy
 from qtopt_policy.robot import RobotConfig
@@ -57,7 +57,7 @@ def make_policy(
         policy = _cem(mdp, robot, checkpoint, mount, allow_outside_envelope, allow_untrained, search)
     else:
         raise UnknownNameError("policy", name, POLICIES)
-    return EpsilonPolicy(policy, RandomPolicy(mdp), epsilon) if epsilon else policy
+    return Exploration(epsilon).wrap(policy, mdp)
 
 
 def _cem(
