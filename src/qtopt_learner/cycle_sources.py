@@ -24,7 +24,7 @@ from qtopt_learner.evaluate_results import write_json
 from qtopt_learner.learner import ONLINE_SEEDS
 from qtopt_learner.store import SUFFIX, read_infos
 from qtopt_policy.errors import QtoptError
-from qtopt_policy.policies.exploration import Exploration
+from qtopt_policy.policies.exploration import Exploration, base_policy
 from qtopt_policy.robot import load_robot
 from qtopt_policy.share import resolve
 
@@ -214,7 +214,8 @@ class RobotSource:
         config = self._config
         folder = config.offline if policy == "scripted" else out.with_suffix("")
         found = self._bags(folder, min(config.scenes, config.scripted), policy, weights, Exploration())
-        return [read_bag(bag).result(policy) for bag in found]
+        read = [read_bag(bag) for bag in found]
+        return [bag.result(policy) for bag in read if bag.info.policy == base_policy(bag.info.policy)]
 
     def _bags(
         self, folder: Path, count: int, policy: PolicyName, weights: Path | None, exploration: Exploration

@@ -14,7 +14,7 @@ import yaml
 from qtopt_learner.run_config import OnlineConfig
 from qtopt_learner.train_config import TrainConfig
 from qtopt_policy.config import load_config
-from qtopt_policy.errors import UnknownNameError
+from qtopt_policy.errors import ConfigError, UnknownNameError
 from qtopt_policy.share import resolve, share_directory
 
 FLAG = "--recipe"
@@ -34,14 +34,18 @@ def expand(words: list[str]) -> list[str]:
 
     Raises:
         UnknownNameError: there is no such recipe.
-        ConfigError: it holds what is no setting; the message names file and key.
+        ConfigError: it holds what is no setting, or none of this subcommand; the message names file and key.
     """
     parser = argparse.ArgumentParser(prog="qtopt", add_help=False, allow_abbrev=False)
     parser.add_argument(FLAG)
     found, rest = parser.parse_known_args(words)
     if found.recipe is None:
         return words
-    return [*rest[:1], *recipe_flags(find_recipe(found.recipe)), *rest[1:]]
+    path = find_recipe(found.recipe)
+    flags = recipe_flags(path)
+    if words[:1] == ["cycle"] and any(flag.startswith("--online.") for flag in flags):
+        raise ConfigError(f"{path}: 'online' is for `qtopt train`: a cycle collects between its trainings")
+    return [*rest[:1], *flags, *rest[1:]]
 
 
 def find_recipe(name: str) -> Path:

@@ -50,7 +50,18 @@ def wanted(folder: Path, episodes: int, before: int = 0, weights: Path | None = 
 
 
 def config_in(folder: Path) -> CycleConfig:
-    return CycleConfig(folder, through="graph", epsilon=0.3, noise=0.2, explore=0.5, scripted=3, scenes=2)
+    return CycleConfig(
+        folder,
+        through="graph",
+        epsilon=0.3,
+        noise=0.2,
+        explore=0.5,
+        scripted=3,
+        scenes=2,
+        scripted_epsilon=0.1,
+        scripted_noise=0.15,
+        scripted_explore=0.25,
+    )
 
 
 def test_each_way_has_its_source(tmp_path: Path) -> None:
@@ -67,7 +78,7 @@ def test_bags_that_are_there_count(tmp_path: Path, asked: list[SystemOptions]) -
     assert len(source.collect(wanted(folder, 3))) == 3
     first = load_scene_config().evaluation_seeds + ROUND_SEEDS
     assert [(o.episodes, o.seed) for o in asked] == [(3, first), (1, first + 2)]
-    assert {(o.epsilon, o.noise) for o in asked} == {(0.0, 0.0)}
+    assert {(o.epsilon, o.noise, o.explore) for o in asked} == {(0.1, 0.15, 0.25)}
     assert len(source.collect(wanted(folder, 2, before=3))) == 2
     assert len(source.collect(wanted(folder, 2, before=3))) == 2
     assert len(asked) == 3
@@ -87,9 +98,18 @@ def test_an_arms_episodes_are_waited_for(tmp_path: Path) -> None:
     with pytest.raises(WaitingError, match=r"3 more episodes .* policy:=scripted .*episodes:=3"):
         source.collect(wanted(config.offline, 3))
     for number in range(3):
-        write_sample(config.offline, f"episode_{number + 1:06d}", seed=number)
+        write_sample(config.offline, f"episode_{number + 1:06d}", seed=number, policy="scripted")
     assert len(source.collect(wanted(config.offline, 3))) == 3
     assert len(source.measure("scripted", None, tmp_path / "x.json")) == 3
+
+
+def test_an_arms_exploring_episodes_do_not_measure_the_scripted_policy(tmp_path: Path) -> None:
+    config = config_in(tmp_path)
+    for number, policy in enumerate(("scripted", "epsilon(noisy(scripted, 0.15), 0.1)", "scripted")):
+        write_sample(config.offline, f"episode_{number + 1:06d}", seed=number, policy=policy)
+    assert len(RobotSource(config).measure("scripted", None, tmp_path / "x.json")) == 2
+    with pytest.raises(ConfigError, match=r"scripted_explore 1\.0: .* take less"):
+        CycleConfig(tmp_path, through="robot", scripted_explore=1.0)
 
 
 def test_an_arms_grasps_measure_the_learned_policy(tmp_path: Path) -> None:
@@ -100,7 +120,7 @@ def test_an_arms_grasps_measure_the_learned_policy(tmp_path: Path) -> None:
     ):
         source.measure("cem", weights, out)
     for number in range(2):
-        write_sample(tmp_path / "evaluation-r0", f"episode_{number + 1:06d}", seed=number)
+        write_sample(tmp_path / "evaluation-r0", f"episode_{number + 1:06d}", seed=number, policy="cem")
     results = source.measure("cem", weights, out)
     assert [(row.policy, row.success) for row in results] == [("cem", True)] * 2
 

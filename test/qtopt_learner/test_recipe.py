@@ -6,6 +6,7 @@ import pytest
 import tyro
 
 from qtopt_learner.cli_train import main
+from qtopt_learner.cycle_config import CycleConfig
 from qtopt_learner.recipe import FOLDER, Recipe, expand, find_recipe, recipe_flags
 from qtopt_learner.run_config import RunConfig
 from qtopt_policy.config import load_config, to_mapping
@@ -45,6 +46,19 @@ def test_every_kind_of_value_becomes_a_flag(tmp_path: Path) -> None:
         None,
     )
     assert (config.online.bags, config.online.epsilon) == ((Path("x"), Path("y")), 0.25)
+
+
+def test_a_cycle_takes_one_without_actors_and_has_that_for_logged_data_by_default(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("train: {steps: 7, conservative: {weight: 0.3}}\n")
+    words = expand(["cycle", "--out", "cycle", "--recipe", str(file)])
+    train = tyro.cli(CycleConfig, args=words[1:]).train
+    assert (train.steps, train.conservative.weight) == (7, 0.3)
+    assert to_mapping(CycleConfig(Path("cycle")).train) == to_mapping(
+        load_config(find_recipe("bags"), Recipe).train
+    )
+    with pytest.raises(ConfigError, match=r"scratch\.yaml: 'online'.*a cycle collects between"):
+        expand(["cycle", "--out", "cycle", "--recipe", "scratch"])
 
 
 def test_a_flag_wins_wherever_it_stands() -> None:

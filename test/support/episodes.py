@@ -1,7 +1,7 @@
 """Episodes with random but valid content, and the signals beside them."""
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -101,8 +101,12 @@ def make_signals(episode: Episode, rate: float = 100.0) -> list[Signal]:
     return signals
 
 
-def write_sample(bags: Path, name: str = "episode_000001", count: int = 4, seed: int = 0) -> Path:
+def write_sample(
+    bags: Path, name: str = "episode_000001", count: int = 4, seed: int = 0, policy: str | None = None
+) -> Path:
     episode = make_episode(name, count, seed)
+    if policy is not None:
+        episode = replace(episode, info=replace(episode.info, policy=policy))
     return write_episode(bags, episode, make_signals(episode))
 
 
