@@ -27,7 +27,10 @@ TRAIN = (
     "config/recipes gives settings that belong together; flags beside it win. For any Gymnasium environment: "
     "`qtopt train --env ID --help`."
 )
-CYCLE = "Collect, train, measure, and collect with the learned policy once it leads; goes on where it was."
+CYCLE = (
+    "Collect, train, measure, and collect with the learned policy once it leads; goes on where it was. "
+    "--recipe FILE gives other settings of training."
+)
 Command = (
     Annotated[RunConfig, conf.subcommand("train", description=TRAIN)]
     | Annotated[
@@ -43,12 +46,12 @@ Command = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one subcommand; return the exit status: 0 done, 2 an error of ours, 130 Ctrl-C."""
+    """Run one subcommand; return the exit status: 0 done, 2 an error of ours, 130 Ctrl-C or SIGTERM."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == ["train"] and any(word.split("=")[0] == "--env" for word in words):
         words[0] = "train-env"
     try:
-        words = expand(words) if words[:1] == ["train"] else words
+        words = expand(words) if words[:1] in (["train"], ["cycle"]) else words
         command = tyro.cli(Command, prog="qtopt", args=words)
         if isinstance(command, RunConfig):
             print(f"weights: {train(command)}")

@@ -2,19 +2,31 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from qtopt_learner.metrics import Averages, Metrics
 from qtopt_learner.run_state import latest_state, load_state, save_state
+from qtopt_learner.stopping import stops_between
 from qtopt_learner.trainer import Trainer
+from qtopt_learner.updater import labels_beside
 
 STATE_FOLDER = "state"
 # Called between steps with the trainer; whatever it does must not change the weights.
 Hook = Callable[[Trainer], None]
 # Called with the step and its numbers whenever they are written.
 LogHook = Callable[[int, dict[str, float]], None]
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """Where a run was: time [s], gradient steps, and labels made by all its processes."""
+
+    seconds: float
+    step: int
+    labels: int
 
 
 class Run:
@@ -40,6 +52,7 @@ class Run:
         on_log: LogHook | None = None,
     ) -> None:
         self._trainer = trainer
+        self._folder = folder
         self._states = folder / STATE_FOLDER
         self._on_step = on_step
         self._on_checkpoint = on_checkpoint
@@ -56,23 +69,38 @@ class Run:
             torch.set_num_threads(config.threads)
         torch.use_deterministic_algorithms(config.deterministic)
 
-    def go(self) -> None:
-        """Train to the last step; a checkpoint is written at its end."""
+    def go(self, alone: bool = True) -> None:
+        """Train to the last step; a checkpoint is written at its end.
+
+        Args:
+            alone: False for one of several ranks. It must not stop between steps by itself, since the others
+                would wait for its gradient: signals stay what they were.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C or SIGTERM; unless there were two, a checkpoint of the step at which
+                the run was has been written.
+        """
         trainer, config = self._trainer, self._trainer.config
         trainer.start()
         if trainer.step == 0:
             self._checkpoint()
-        averages, mark = Averages(), (time.monotonic(), trainer.step, trainer.labels_made)
-        while trainer.step < config.steps:
-            averages.add(trainer.advance())
-            if trainer.step % config.log_every == 0:
-                self._log(averages.take() | self._rates(mark))
-                mark = (time.monotonic(), trainer.step, trainer.labels_made)
-            if self._on_step is not None:
-                self._on_step(trainer)
-            if trainer.step % config.checkpoint_every == 0 or trainer.step == config.steps:
+        saved, averages, mark = trainer.step, Averages(), self._mark()
+        with stops_between(answered=alone) as stopped:
+            while trainer.step < config.steps and not stopped():
+                averages.add(trainer.advance())
+                if trainer.step % config.log_every == 0:
+                    before, mark = mark, self._mark()
+                    self._log(averages.take() | self._rates(before, mark))
+                if self._on_step is not None:
+                    self._on_step(trainer)
+                if trainer.step % config.checkpoint_every == 0:
+                    self._checkpoint()
+                    saved = trainer.step
+            if saved != trainer.step:
                 self._checkpoint()
-        self.metrics.close()
+            self.metrics.close()
+        if stopped():
+            raise KeyboardInterrupt(f"stopped after step {trainer.step}; the same command goes on there")
 
     def _log(self, values: dict[str, float]) -> None:
         step = self._trainer.step
@@ -83,13 +111,19 @@ class Run:
         if self._on_log is not None:
             self._on_log(step, values)
 
-    def _rates(self, mark: tuple[float, int, int]) -> dict[str, float]:
+    def _mark(self) -> _Mark:
         trainer = self._trainer
-        elapsed = max(time.monotonic() - mark[0], 1e-9)
+        return _Mark(time.monotonic(), trainer.step, trainer.labels_made + labels_beside(self._folder))
+
+    def _rates(self, before: _Mark, now: _Mark) -> dict[str, float]:
+        trainer = self._trainer
+        elapsed = max(now.seconds - before.seconds, 1e-9)
+        steps, labels = now.step - before.step, now.labels - before.labels
         sizes = {f"rows_{name}": float(len(r)) for name, r in trainer.experience.replays().items()}
         return sizes | {
-            "steps_per_second": (trainer.step - mark[1]) / elapsed,
-            "labels_per_second": (trainer.labels_made - mark[2]) / elapsed,
+            "steps_per_second": steps / elapsed,
+            "labels_per_second": labels / elapsed,
+            "relabel_ratio": labels / (steps * trainer.config.batch),
             "learning_rate": float(trainer.optimiser.param_groups[0]["lr"]),
         }
 

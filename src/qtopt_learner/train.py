@@ -32,6 +32,7 @@ def train(config: RunConfig, console: Console | None = None) -> Path:
     Raises:
         ConfigError: the configuration or the data cannot be used.
         CheckpointError: the folder holds a run that this one cannot go on with.
+        KeyboardInterrupt: see Run.go; actors and updaters have ended by then.
     """
     with joined(config.train.device) as ranks:
         if ranks.count > 1:
@@ -51,21 +52,29 @@ def _learn(config: RunConfig, console: Console, ranks: Ranks) -> None:
     def on_step(trainer: Trainer) -> None:
         learner.on_step(trainer, run)
 
-    with training_progress(console, config.train.steps) as on_log:
-        run = Run(config.out, learner.trainer, on_step, learner.on_checkpoint, on_log)
-        try:
+    try:
+        with training_progress(console, config.train.steps) as on_log:
+            run = Run(config.out, learner.trainer, on_step, learner.on_checkpoint, on_log)
             learner.start()
-            run.go()
-        finally:
-            learner.stop()
+            run.go(alone=ranks.count == 1)
+    finally:
+        learner.stop()
 
 
 @contextmanager
 def training_progress(console: Console, steps: int) -> Iterator[LogHook]:
-    """Show how far a run of `steps` gradient steps is; yields what Run is to call with its numbers."""
+    """Show how far a run of `steps` gradient steps is; yields what Run is to call with its numbers.
+
+    Where the run was stopped is a line of its own, before actors and updaters take their time to end.
+    """
     with Progress(*COLUMNS, console=console) as progress:
         task = progress.add_task("training", total=steps, numbers="")
-        yield lambda step, values: progress.update(task, completed=step, numbers=_line(values))
+        try:
+            yield lambda step, values: progress.update(task, completed=step, numbers=_line(values))
+        except KeyboardInterrupt as stop:
+            if stop.args:  # of Run.go
+                console.print(str(stop), soft_wrap=True, highlight=False)
+            raise
 
 
 def _line(values: dict[str, float]) -> str:

@@ -2,7 +2,8 @@
 
 It maps the learner's replays, follows the targets that the learner publishes, and writes labels straight
 into the mapped columns, each updater those rows that are its own. It holds nothing that is not on disk, so
-it may be killed and started again at any moment: labels only grow older meanwhile.
+it may be killed and started again at any moment: labels only grow older meanwhile. How many it has made it
+leaves in a file, for the learner's curves.
 """
 
 import json
@@ -27,6 +28,8 @@ from qtopt_policy.errors import CheckpointError
 from qtopt_policy.networks.base import QNetwork
 
 TARGETS_FILE = "targets.safetensors"
+# One file for each updater of a run: labels that it has made in all its lives, as 8 bytes, low end first.
+COUNTS_FOLDER, COUNT_SUFFIX = "updaters", ".count"
 # Wait for the learner's first targets, and between looks into a replay that is empty [s].
 PAUSE = 0.2
 
@@ -39,6 +42,25 @@ def publish_targets(path: Path, targets: TargetNetworks) -> None:
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     save_file(plain, temporary, metadata={"step": json.dumps(targets.step)})
     temporary.rename(path)
+
+
+def count_labels(folder: Path, index: int, made: int) -> None:
+    """Add to the labels that updater `index` of the run in `folder` has made."""
+    path = folder / COUNTS_FOLDER / f"{index}{COUNT_SUFFIX}"
+    path.parent.mkdir(exist_ok=True)
+    total = made + (_count(path) if path.exists() else 0)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_bytes(total.to_bytes(8, "little"))
+    temporary.rename(path)
+
+
+def labels_beside(folder: Path) -> int:
+    """Return how many labels the updaters of the run in `folder` have made, all its starts together."""
+    return sum(map(_count, (folder / COUNTS_FOLDER).glob(f"*{COUNT_SUFFIX}")))
+
+
+def _count(path: Path) -> int:
+    return int.from_bytes(path.read_bytes(), "little")  # of a file that a power cut left empty: 0
 
 
 class Follower:
@@ -143,8 +165,8 @@ class Updater:
         return self.made - before
 
 
-def run_updater(updater: Updater, stopped: Callable[[], bool]) -> None:
-    """Work until `stopped` says so or SIGTERM arrives."""
+def run_updater(updater: Updater, stopped: Callable[[], bool], count: Callable[[int], None]) -> None:
+    """Work until `stopped` says so or SIGTERM arrives; `count` is told the labels made, block by block."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ended = False
 
@@ -154,5 +176,8 @@ def run_updater(updater: Updater, stopped: Callable[[], bool]) -> None:
 
     signal.signal(signal.SIGTERM, end)
     while not (ended or stopped()):
-        if updater.work() == 0:
+        made = updater.work()
+        if made:
+            count(made)
+        else:
             time.sleep(PAUSE)

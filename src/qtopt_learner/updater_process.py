@@ -8,7 +8,7 @@ import torch
 from qtopt_learner.crew import Work
 from qtopt_learner.run_config import RunConfig
 from qtopt_learner.task import REPLAYS, Task
-from qtopt_learner.updater import TARGETS_FILE, Follower, Updater, UpdaterConfig, run_updater
+from qtopt_learner.updater import TARGETS_FILE, Follower, Updater, UpdaterConfig, count_labels, run_updater
 
 
 def work_as_updater(config: RunConfig, index: int, stopped: Callable[[], bool]) -> bool:
@@ -17,7 +17,8 @@ def work_as_updater(config: RunConfig, index: int, stopped: Callable[[], bool]) 
     task, train = Task(config), config.train
     updater = UpdaterConfig(index, config.updaters, train.labels, task.mdp.discount, train.seed, train.device)
     follower = Follower(config.out / TARGETS_FILE, task.network, torch.device(train.device))
-    run_updater(Updater(updater, follower, [task.replay(name) for name in REPLAYS]), stopped)
+    replays = [task.replay(name) for name in REPLAYS]
+    run_updater(Updater(updater, follower, replays), stopped, partial(count_labels, config.out, index))
     return False
 
 

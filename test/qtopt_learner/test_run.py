@@ -23,6 +23,7 @@ from qtopt_learner.run_state import latest_state, load_state, save_state, state_
 from qtopt_learner.train_config import TrainConfig
 from qtopt_learner.trainer import Experience, Trainer
 from qtopt_learner.transitions import episode_rows
+from qtopt_learner.updater import count_labels
 from qtopt_policy.errors import CheckpointError
 from qtopt_policy.mdp import MdpConfig
 from qtopt_policy.networks.registry import make_network
@@ -151,6 +152,35 @@ def test_the_compact_network_resumes_to_the_bit_too(tmp_path: Path) -> None:
         Run(tmp_path / "broken", grasp_trainer(), on_step=stop).go()
     Run(tmp_path / "broken", broken).go()
     assert_same_run(straight, broken)
+
+
+def numbers(folder: Path, name: str) -> list[float]:
+    return [float(row["value"]) for row in read_metrics(folder / CSV_FILE) if row["name"] == name]
+
+
+def test_each_batch_that_is_labelled_for_itself_has_a_relabelling_ratio_of_1(tmp_path: Path) -> None:
+    config = replace(CONFIG, steps=20, labels=replace(CONFIG.labels, fresh=True))
+    Run(tmp_path, Trainer(lambda: table(normalise=True), config, experience(), 0.9)).go()
+    assert numbers(tmp_path, "relabel_ratio") == [1.0, 1.0]
+
+
+def test_labels_of_the_updaters_count_in_the_rate_and_the_relabelling_ratio(tmp_path: Path) -> None:
+    """As many beside the learner as it makes itself: 0.7 per transition, in blocks of 20."""
+    config = replace(CONFIG, steps=20)
+    count_labels(tmp_path, 0, 1000)  # of an earlier start
+
+    def on_step(trainer: Trainer) -> None:
+        if trainer.step in (5, 15):
+            count_labels(tmp_path, trainer.step % 2, 224)
+
+    def seen(step: int, values: dict[str, float]) -> None:
+        rates.append(values["labels_per_second"] / values["steps_per_second"])
+
+    rates: list[float] = []
+    trainer = Trainer(lambda: table(normalise=True), config, experience(), 0.9)
+    Run(tmp_path, trainer, on_step, on_log=seen).go()
+    assert numbers(tmp_path, "relabel_ratio") == pytest.approx([(220 + 224) / 320, (220 + 224) / 320])
+    assert rates == pytest.approx([44.4, 44.4])
 
 
 def test_weights_are_published_before_the_state_that_goes_on_after_them(tmp_path: Path) -> None:

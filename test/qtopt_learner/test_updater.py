@@ -1,3 +1,5 @@
+import signal
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +12,16 @@ from qtopt_learner.replay import Replay
 from qtopt_learner.targets import TargetConfig, TargetNetworks
 from qtopt_learner.train_config import OptimiserConfig, TrainConfig
 from qtopt_learner.trainer import Experience, Trainer
-from qtopt_learner.updater import Follower, Updater, UpdaterConfig, publish_targets
+from qtopt_learner.updater import (
+    COUNTS_FOLDER,
+    Follower,
+    Updater,
+    UpdaterConfig,
+    count_labels,
+    labels_beside,
+    publish_targets,
+    run_updater,
+)
 from qtopt_policy.errors import CheckpointError
 from support.tiny_mdp import LAYOUT, concatenate, optimal_q, rows_of, table, walk
 
@@ -76,6 +87,32 @@ def test_without_targets_nothing_is_done(tmp_path: Path) -> None:
     each = updater(tmp_path, [filled(tmp_path / "r")])
     assert each.work() == 0
     assert each.made == 0
+
+
+@pytest.fixture
+def signals() -> Iterator[None]:
+    """Undo what an updater does to the signals of its process."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("signals")
+def test_an_updater_says_how_many_labels_it_makes(tmp_path: Path) -> None:
+    publish_targets(tmp_path / "targets", TargetNetworks(table(), TargetConfig(decay=0.9, lag=5)))
+    each, told = updater(tmp_path, [filled(tmp_path / "r")]), list[int]()
+    run_updater(each, lambda: each.made > 64, told.append)
+    assert told == [64, 64]
+
+
+def test_the_learner_sees_the_labels_of_all_updaters_over_all_their_lives(tmp_path: Path) -> None:
+    assert labels_beside(tmp_path) == 0
+    for index, made in ((0, 64), (1, 3), (0, 300)):
+        count_labels(tmp_path, index, made)
+    assert labels_beside(tmp_path) == 367
+    (tmp_path / COUNTS_FOLDER / "1.count").write_bytes(b"")  # a power cut
+    assert labels_beside(tmp_path) == 364
 
 
 def test_new_targets_are_followed(tmp_path: Path) -> None:

@@ -63,9 +63,11 @@ GROUPS: tuple[tuple[str, str, tuple[Curve, ...]], ...] = (
     ),
     (
         "Data",
-        "Age of the labels in gradient steps, share of its own episodes in a batch, and rows held.",
+        "Age of the labels in gradient steps, labels made per transition trained on (1 where each batch is "
+        "labelled for itself), share of its own episodes in a batch, and rows held.",
         (
             Curve("label_age", "label age", "error"),
+            Curve("relabel_ratio", "relabel ratio", "label"),
             Curve("online_share", "own share", "q", 1.0),
             Curve("return/exploring", "own return", "success"),
             Curve("rows_offline", "offline rows", "label"),
@@ -74,7 +76,7 @@ GROUPS: tuple[tuple[str, str, tuple[Curve, ...]], ...] = (
     ),
     (
         "Throughput",
-        "Per second of the wall clock.",
+        "Per second of the wall clock; labels with those of the updaters.",
         (Curve("steps_per_second", "steps/s", "label"), Curve("labels_per_second", "labels/s", "v")),
     ),
 )

@@ -26,6 +26,8 @@ from support.recordings import recording
 
 CHROMIUM = next((found for name in ("chromium", "google-chrome") if (found := shutil.which(name))), None)
 NUMBERS = ("loss", "q", "v", "label", "td_error", "label_age", "online_share", "rows_offline", "rows_online")
+RATES = {"steps_per_second": 7.0, "labels_per_second": 900.0, "relabel_ratio": 1.0}
+TITLES = ("loss", "Q", "V", "label", "TD error", "label age", "relabel ratio", "own share", "success")
 
 
 @pytest.fixture
@@ -34,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
     run = tmp_path / "run"
     metrics = Metrics(run)
     for step in (100, 200, 300):
-        metrics.write(step, dict.fromkeys(NUMBERS, 1.0 / step) | {"steps_per_second": 7.0})
+        metrics.write(step, dict.fromkeys(NUMBERS, 1.0 / step) | RATES)
         metrics.write(step, {"success/cem": step / 300, "episodes/cem": 50.0})
     metrics.close()
     with StoreWriter(run / "episodes", "own0", 2) as writer:
@@ -71,7 +73,7 @@ def test_the_numbers_stand_on_the_page(folder: Path) -> None:
     assert "300gradient steps of 400" in text
     assert "6episodes of its own" in text
     assert "50.0 % [18.8, 81.2]" in text  # 3 of 6, Wilson
-    for title in ("loss", "Q", "V", "label", "TD error", "label age", "own share", "steps/s", "success"):
+    for title in (*TITLES, "steps/s", "labels/s"):
         assert f">{title}<" in page(read_run(folder, films=0)), title
     assert "train.labels.freshTrue" in text
 
