@@ -1,10 +1,11 @@
 """What the options of a gradient step are worth here: channels_last, bfloat16, torch.compile.
 
 One network and one batch of noise; the variants take turns within each round, so that whatever else the
-machine does meets all of them. Times are medians over rounds, of forward and backward pass, beside the ratio
-to the first variant; `compile` names how long its first call took.
+machine does meets all of them. Times are medians over rounds, of forward and backward pass, beside the median
+ratio to the first variant of the same round; `compile` names how long its first call took. channels_last is
+what every run has; the first variant takes it from weights and pictures.
 
-    python bench/bench_train_options.py --rounds 20
+    python bench/bench_train_options.py --batch 128
     python bench/bench_train_options.py --without bfloat16
     python bench/bench_train_options.py --device cuda --network grasping44 --batch 64
 """
@@ -16,7 +17,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from qtopt_learner.objective import make_objective
 from qtopt_learner.train_config import TrainConfig
@@ -54,6 +55,13 @@ def batch_of(mdp: MdpConfig, count: int, device: torch.device) -> tuple[Observat
     return batch.to(device), torch.from_numpy(actions).to(device)
 
 
+def make_contiguous(network: nn.Module) -> None:
+    """Have the convolutions work on contiguous pictures; the networks hand them over as channels_last."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_pre_hook(lambda _, inputs: (inputs[0].contiguous(),))
+
+
 def make_step(
     variant: tuple[str, bool, bool, bool], arguments: argparse.Namespace, mdp: MdpConfig
 ) -> Callable[[], None]:
@@ -64,6 +72,8 @@ def make_step(
     network = make_network(arguments.network, *specs).to(device).train()
     if channels_last:
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    else:
+        make_contiguous(network)
     config = TrainConfig(network=arguments.network, device=arguments.device, amp=amp, compile=compiled)
     objective = make_objective(network, config)
     batch, actions = batch_of(mdp, arguments.batch, device)
@@ -71,7 +81,7 @@ def make_step(
 
     def step() -> None:
         network.zero_grad(set_to_none=True)
-        torch.autograd.backward(objective(batch, actions, labels, 0)[0].mean())
+        torch.autograd.backward(objective(batch, actions, labels, 0, config.conservative)[0].mean())
         if device.type == "cuda":
             torch.cuda.synchronize(device)
 
@@ -103,9 +113,10 @@ def main() -> None:
     rounds = [[timed(step) for step in steps] for _ in range(arguments.rounds)]
     medians = [statistics.median(column) for column in zip(*rounds, strict=True)]
     print(f"{arguments.network}, batch {arguments.batch}, {arguments.device}, {arguments.threads} threads")
-    for variant, median, call in zip(variants, medians, first, strict=True):
+    for index, (variant, median, call) in enumerate(zip(variants, medians, first, strict=True)):
         built = f", first call {call:.1f} s" if variant[3] else ""
-        print(f"{variant[0]:32} {1000 * median:7.1f} ms   x{medians[0] / median:.2f}{built}")
+        ratio = statistics.median(times[0] / times[index] for times in rounds)
+        print(f"{variant[0]:32} {1000 * median:7.1f} ms   x{ratio:.2f}{built}")
 
 
 if __name__ == "__main__":

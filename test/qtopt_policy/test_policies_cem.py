@@ -65,6 +65,22 @@ def test_every_step_draws_new_noise() -> None:
     assert not np.array_equal(first.actions, second.actions)
 
 
+def test_one_search_for_several_episodes_finds_what_each_would_alone() -> None:
+    policy = CemPolicy(make_checkpoint(), MDP, ROBOT.gripper)
+    seeds, steps = [3, 1, 3], [0, 2, 1]
+    together = policy.decide_all([make_observation(i) for i in range(3)], seeds, steps)
+    for index, (seed, step) in enumerate(zip(seeds, steps, strict=True)):
+        policy.reset(seed)
+        for _ in range(step):
+            policy.decide(make_observation(9))
+        alone = policy.decide(make_observation(index))
+        np.testing.assert_allclose(
+            together[index].action.as_array(), alone.action.as_array(), rtol=0, atol=1e-4
+        )
+        assert together[index].q == pytest.approx(alone.q, abs=1e-4)
+        assert together[index].candidates is not None
+
+
 def test_tighter_bounds_are_kept() -> None:
     tight = dataclasses.replace(MDP, max_translation=0.01, max_yaw=0.1)
     action = CemPolicy(make_checkpoint(), tight, ROBOT.gripper).decide(make_observation(0)).action

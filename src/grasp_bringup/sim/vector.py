@@ -4,6 +4,7 @@ Gymnasium's AsyncVectorEnv does the work. What happens in an episode depends on 
 slot it runs in or on how many slots there are: episodes are started by seed, not by autoreset.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,6 +15,11 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 from numpy.typing import NDArray
 
 from grasp_bringup.sim.env import GraspEnv
+from qtopt_policy.camera import CameraModel, Mount
+from qtopt_policy.geometry import Pose
+from qtopt_policy.grasp_action import TERMINATE, GraspAction
+from qtopt_policy.observation import Observation
+from qtopt_policy.policies.base import Decision
 
 Batch = dict[str, NDArray[Any]]
 
@@ -26,9 +32,60 @@ class BatchPolicy(Protocol):
     ) -> NDArray[np.float64]:
         """Return actions, shape (slots, 8), for GraspEnv's observations with a leading axis of slots.
 
-        All randomness must come from the episode's seed and the index of the step, shape (slots,) each.
+        All randomness must come from the episode's seed and the index of the step, shape (slots,) each. The
+        seed of a slot that has nothing to do is -1; what is returned for it does not matter.
         """
         ...
+
+
+class Searching(Protocol):
+    """A policy that decides for several episodes at once: CemPolicy."""
+
+    def decide_all(
+        self, observations: Sequence[Observation], seeds: Sequence[int], steps: Sequence[int]
+    ) -> list[Decision]:
+        """Return a decision for each observation of an episode of that seed after so many steps."""
+        ...
+
+
+class SearchedBatch:
+    """A BatchPolicy that searches for all slots with an episode at once.
+
+    Args:
+        policy: that searches.
+        mount: of the environments' camera.
+    """
+
+    def __init__(self, policy: Searching, mount: Mount) -> None:
+        self._policy, self._mount = policy, mount
+
+    def __call__(
+        self, observations: Batch, seeds: NDArray[np.int64], steps: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Return actions; slots without an episode terminate, which costs no simulation."""
+        busy = np.flatnonzero(seeds >= 0)
+        seen = [observation_of(observations, int(slot), self._mount) for slot in busy]
+        found = self._policy.decide_all(seen, seeds[busy].tolist(), steps[busy].tolist())
+        actions = np.tile(GraspAction(np.zeros(3), 0.0, TERMINATE).as_array(), (len(seeds), 1))
+        actions[busy] = [decision.action.as_array() for decision in found]
+        return actions
+
+
+def observation_of(observations: Batch, slot: int, mount: Mount) -> Observation:
+    """Return one slot's observation in the form that policies take; its stamp is not known (NaN)."""
+    row = {name: values[slot] for name, values in observations.items()}
+    height, width = row["image"].shape[:2]
+    fx, fy, cx, cy = row["camera"][:4].tolist()
+    camera = CameraModel(width, height, fx, fy, cx, cy, mount, Pose.from_array(row["camera"][4:]))
+    return Observation(
+        image=row["image"],
+        gripper_closed=bool(row["gripper_closed"][0]),
+        height_to_bottom=float(row["height_to_bottom"][0]),
+        aperture=float(row["aperture"][0]),
+        tool_pose=Pose.from_array(row["tool_pose"]),
+        camera=camera,
+        stamp=math.nan,
+    )
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """The learned policy: the action with the highest Q, found by CEM."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from qtopt_policy.cem import CemResult, limit_threads, maximise
@@ -67,16 +69,36 @@ class CemPolicy:
             CheckpointError: the camera is not one that the weights were trained for.
             ShapeError: Q is not finite.
         """
-        self.checkpoint.require_camera(observation.camera, self._allowed)
-        batch = from_observations([observation], self._mdp.action_frame, self._opening)
-        noise = int(np.random.SeedSequence([self._seed, self._step]).generate_state(1)[0])
-        self._step += 1
-        result = maximise(self.checkpoint.network, batch, [noise], self._spec, self._config)
-        action = from_search(result.best[0].numpy(), self._spec)
-        return Decision(action, float(result.value[0].sigmoid()), _candidates(result))
+        step, self._step = self._step, self._step + 1
+        return self.decide_all([observation], [self._seed], [step])[0]
 
+    def decide_all(
+        self, observations: Sequence[Observation], seeds: Sequence[int], steps: Sequence[int]
+    ) -> list[Decision]:
+        """Pick the best actions of several episodes in one search; each is what its own `decide` would find.
 
-def _candidates(result: CemResult) -> Candidates:
-    return Candidates(
-        actions=result.actions[0].numpy(), q=result.values[0].sigmoid().numpy(), elite=result.elite[0].numpy()
-    )
+        Args:
+            observations: at least one, with images of equal size.
+            seeds: of the episodes, as for `reset`.
+            steps: how many decisions each episode has had.
+
+        Raises:
+            CheckpointError: a camera is not one that the weights were trained for.
+            ShapeError: Q is not finite.
+        """
+        for observation in observations:
+            self.checkpoint.require_camera(observation.camera, self._allowed)
+        batch = from_observations(observations, self._mdp.action_frame, self._opening)
+        pairs = zip(seeds, steps, strict=True)
+        noise = [int(np.random.SeedSequence(pair).generate_state(1)[0]) for pair in pairs]
+        result = maximise(self.checkpoint.network, batch, noise, self._spec, self._config)
+        return [self._decision(result, row) for row in range(len(observations))]
+
+    def _decision(self, result: CemResult, row: int) -> Decision:
+        action = from_search(result.best[row].numpy(), self._spec)
+        candidates = Candidates(
+            actions=result.actions[row].numpy(),
+            q=result.values[row].sigmoid().numpy(),
+            elite=result.elite[row].numpy(),
+        )
+        return Decision(action, float(result.value[row].sigmoid()), candidates)
