@@ -23,6 +23,7 @@ from grasp_bringup.moveit_path import TOLERANCE, Array, excess, flaw, joint_jump
 from grasp_bringup.moveit_scene import Box, scene_boxes
 from grasp_bringup.moveit_scene_node import collision_object, pose_of
 from grasp_bringup.moveit_topics_node import MoveItTopicsNode
+from grasp_bringup.node_spec import OWN_CLOCK
 from qtopt_policy.base_node import OK, WARN, spin
 from qtopt_policy.errors import MissingDependencyError
 from qtopt_policy.geometry import Pose
@@ -48,7 +49,7 @@ class MoveItArm:
     Args:
         robot: whose group, frames and limits hold.
         parameters: file of MoveIt's parameters, as moveit_config.write_parameters writes them.
-        namespace: of the robot's topics.
+        namespace: of the robot's topics, and of its clock in a simulation.
         config: planner and its thresholds.
 
     Raises:
@@ -59,7 +60,10 @@ class MoveItArm:
         self._robot, self._config = robot, config
         self._kinematics = kinematics_of(robot)
         self._moveit = MoveItPy(
-            node_name="moveit_py", name_space=namespace, launch_params_filepaths=[str(parameters)]
+            node_name="moveit_py",
+            name_space=namespace,
+            launch_params_filepaths=[str(parameters)],
+            remappings=dict(OWN_CLOCK) if namespace else None,
         )
         self._component = self._moveit.get_planning_component(robot.driver.planning_group)
         self._monitor = self._moveit.get_planning_scene_monitor()

@@ -6,6 +6,11 @@ from pathlib import Path
 
 Parameter = bool | int | float | str | list[str] | list[float]
 
+# The remapping that gives a simulated graph under a namespace a clock of its own: /clock is absolute, so that
+# all graphs of a domain would share it; `clock` lies in the namespace of the node.
+CLOCK = "/clock"
+OWN_CLOCK = ((CLOCK, "clock"),)
+
 # Seconds from a crash to the new start: longer than the silence that every watchdog bears, also in a
 # simulation (system.PATIENCE), so that nobody takes the new process for the old one.
 RESTART_DELAY = 5.0

@@ -7,8 +7,8 @@ from pathlib import Path
 from grasp_bringup.gazebo.nodes import gazebo_nodes
 from grasp_bringup.moveit_config import servo_parameters
 from grasp_bringup.moveit_servo import SERVO
+from grasp_bringup.node_spec import OWN_CLOCK, Parameter
 from grasp_bringup.node_spec import NodeSpec as NodeSpec
-from grasp_bringup.node_spec import Parameter
 from grasp_bringup.security.enclaves import with_enclaves
 from grasp_bringup.system_options import CELL_OPTIONS as CELL_OPTIONS
 from grasp_bringup.system_options import EXECUTORS as EXECUTORS
@@ -87,7 +87,7 @@ def _executor(options: SystemOptions) -> tuple[NodeSpec, ...]:
         options, EXECUTORS[options.executor], {"rtf": float(options.rtf) if options.simulated else 1.0}
     )
     parameters = servo_parameters(load_robot(resolve(options.robot))) | {"use_sim_time": options.simulated}
-    remappings = (("~/pose_target_cmds", TARGET_POSE),)
+    remappings = (("~/pose_target_cmds", TARGET_POSE), *_clock(options))
     servo = NodeSpec("moveit_servo", "servo_node", SERVO, parameters, remappings, options.namespace)
     return (servo, node)
 
@@ -105,9 +105,15 @@ def _node(
         executable,
         executable,
         {**common, **(parameters or {})},
-        namespace=options.namespace,
+        _clock(options),
+        options.namespace,
         restarts=options.restarts if executable in RESTARTED else 0,
     )
+
+
+def _clock(options: SystemOptions) -> tuple[tuple[str, str], ...]:
+    """Return the remapping of a node that makes or hears simulated time."""
+    return OWN_CLOCK if options.simulated and options.namespace else ()
 
 
 def _seeing(options: SystemOptions) -> dict[str, Parameter]:

@@ -1,5 +1,6 @@
 """The options of a system: what it is made of and what it is to do."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ EXECUTORS = {"embedded": "servo_node", "moveit": "moveit_node", "moveit_servo": 
 ARMS = ("auto", *EXECUTORS)
 CAMERAS = ("wrist", "shoulder")
 SPLITS = ("train", "test")
+
+# As ROS takes it: names between slashes.
+_NAMESPACE = re.compile(r"/?([A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*/?)?")
 
 # The options that concern `cell_nodes`.
 CELL_OPTIONS = (
@@ -130,7 +134,10 @@ class SystemOptions:
     )
     dead_man_button: int = field(default=5, metadata=_about("index of that button with dead_man joy"))
     namespace: str = field(
-        default="", metadata=_about("namespace of all nodes and relative topics, for several robots")
+        default="",
+        metadata=_about(
+            "namespace of all nodes, their relative topics and a simulation's clock, for several robots"
+        ),
     )
     security: bool = field(
         default=False,
@@ -152,6 +159,11 @@ class SystemOptions:
         for name, least in (("episodes", 1), ("seed", 0), ("restarts", 0), ("dead_man_button", 0)):
             if getattr(self, name) < least:
                 raise ConfigError(f"{name} {getattr(self, name)}: must be at least {least}")
+        if not _NAMESPACE.fullmatch(self.namespace):
+            raise ConfigError(
+                f"namespace '{self.namespace}': must be a name of letters, digits and _, no digit first, or "
+                "several with / between them"
+            )
         self._settle()
         if not self.rtf >= 0.0:
             raise ConfigError(f"rtf {self.rtf}: must be 0 (as fast as the nodes keep up) or above")

@@ -103,7 +103,7 @@ def repair(command: cli_config.BagsRepair, console: Console) -> int:
 
 def import_recordings(command: cli_config.BagsImport, console: Console) -> int:
     """Import recordings; print what became of each episode and how its images fit."""
-    results = import_bags(command.paths, command.out)
+    results = import_bags(command.paths, command.out, command.namespace)
     for result in results:
         fit = result.alignment
         told = [] if fit is None else [f"images off by at most {fit.max_skew * 1000:.1f} ms"]

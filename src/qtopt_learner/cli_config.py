@@ -16,6 +16,7 @@ Paths = Annotated[
 ]
 OptionalInt = Annotated[int | None, conf.arg(metavar="INT", help_behavior_hint="")]
 OptionalPath = Annotated[Path | None, conf.arg(metavar="PATH", help_behavior_hint="")]
+OptionalText = Annotated[str | None, conf.arg(metavar="TEXT", help_behavior_hint="")]
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,8 @@ class CollectConfig:
     """Description of the robot."""
     mdp: Path = Path("config/mdp.yaml")
     """Definition of steps, episodes and rewards."""
+    namespace: str = ""
+    """Namespace of all nodes and of their clock; with one each, several graphs run beside each other."""
 
     def __post_init__(self) -> None:
         _positive("episodes", self.episodes)
@@ -188,6 +191,8 @@ class BagsImport(_BagPaths):
 
     out: Path = Path("bags")
     """Folder for the episodes."""
+    namespace: OptionalText = None
+    """Namespace of the robot whose episodes are taken, `/` for none. (default: the only one recorded)"""
 
 
 @dataclass(frozen=True)

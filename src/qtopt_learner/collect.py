@@ -26,7 +26,7 @@ def run(config: CollectConfig) -> int:
     console = Console()
     layout.prepare_folder(config.bags)
     options = system_options(config)
-    logs = Path("out") / f"collect-{now()}" / "logs"
+    logs = log_folder(config.namespace)
     last = options.seed + config.episodes - 1
     console.print(f"scenes    {options.seed} to {last} of split {config.split}")
     console.print(f"bags      {config.bags}\nlogs      {logs}", soft_wrap=True)
@@ -45,6 +45,12 @@ def run(config: CollectConfig) -> int:
 def now() -> str:
     """Return the local date and time as part of a file's name."""
     return f"{datetime.now():%Y%m%d-%H%M%S}"
+
+
+def log_folder(namespace: str) -> Path:
+    """Return the folder for the nodes' logs; graphs under several namespaces may start in the same second."""
+    parts = ("collect", now(), *filter(None, namespace.split("/")))
+    return Path("out") / "-".join(parts) / "logs"
 
 
 def next_seed(bags: Path) -> int:
@@ -72,4 +78,5 @@ def system_options(config: CollectConfig) -> SystemOptions:
         split=config.split,
         seed=next_seed(config.bags) if config.seed is None else config.seed,
         rtf=config.real_time_factor,
+        namespace=config.namespace,
     )

@@ -7,6 +7,7 @@ A run's folder holds
     weights/            policy checkpoints: newest.safetensors, which actors follow, and one per checkpoint
     episodes/           what the actors have played (store.py)
     targets.safetensors both target networks, which updaters follow
+    updaters/           how many labels each of them has made (updater.py)
     replay/             the memory-mapped replays, a cache of the above and of the offline data
     metrics.csv, tensorboard/
 
@@ -28,21 +29,23 @@ from qtopt_learner.intake import Intake
 from qtopt_learner.intake_progress import take_many
 from qtopt_learner.ranks import ALONE, Ranks
 from qtopt_learner.replay import Replay
-from qtopt_learner.report.source import CONFIG_FILE
+from qtopt_learner.report.source import CONFIG_FILE, read_json
 from qtopt_learner.run import STATE_FOLDER, Run
 from qtopt_learner.run_config import RunConfig
-from qtopt_learner.run_state import latest_state
+from qtopt_learner.run_state import find_begun, lost_state
 from qtopt_learner.task import REPLAY_FOLDER, Task
 from qtopt_learner.trainer import Experience, Trainer
 from qtopt_learner.updater import TARGETS_FILE, publish_targets
 from qtopt_learner.updater_process import updater_crew
 from qtopt_learner.watch import Watch
-from qtopt_policy.checkpoint import describe, save_checkpoint
+from qtopt_policy.checkpoint import describe, read_info, save_checkpoint
 from qtopt_policy.config import to_mapping
 from qtopt_policy.errors import CheckpointError, UnknownNameError
 from qtopt_policy.share import resolve
 
 NEWEST = "newest.safetensors"
+# Weights of a gradient step; those of step 0 are what the run started from.
+STEP = "step-{:09d}.safetensors"
 # Scenes of the actors start here, apart from those of scripted collections; seeds of runs lie this far apart.
 ONLINE_SEEDS = 100_000_000
 # Success is written for so many episodes at a time.
@@ -70,13 +73,13 @@ class Learner:
         if config.online.actors:
             require_robot(load_benchmark(config.benchmark), self._task.robot, config.robot)
         self._weights = config.out / "weights"
-        begun = latest_state(config.out / STATE_FOLDER) is not None
-        if begun:
-            self._require_same()
+        # Before anything is written: the folder of a run that cannot go on stays as it is.
+        begun = self._find_begun()
         offline, self._offline = self._replay("offline")
         online, self._online = self._replay("online")
         self._write_config()
-        self._read_offline(frozen=config.train.deterministic and begun)
+        if not (config.train.deterministic and begun):  # which learns from what it began with
+            self._read_offline(offline)
         self._episodes = config.out / "episodes"
         self._episodes.mkdir(exist_ok=True)
         self._take_own(at_start=True)
@@ -88,10 +91,23 @@ class Learner:
         self._acting = False
         self._watch = Watch(config.out)
 
+    def _find_begun(self) -> bool:
+        """Return whether the run goes on; CheckpointError if it cannot or its weights lost their state."""
+        if self._config.start_from is not None:
+            self._task.network()  # refuses weights of another task or network
+        states = self._config.out / STATE_FOLDER
+        if find_begun(states, self._config.train):
+            self._require_same()
+            return True
+        trained = trained_weights(self._weights)
+        if trained is not None:
+            raise CheckpointError(f"{lost_state(states, trained)}, there with --start-from {trained}")
+        return False
+
     def _require_same(self) -> None:
         """Refuse to go on with another camera or robot; the state and the replays look at the rest."""
         path = self._config.out / CONFIG_FILE
-        saved, config = json.loads(path.read_text()), self._config
+        saved, config = read_json(path), self._config
         if saved["camera"] != config.camera:
             raise CheckpointError(f"{path}: camera was {saved['camera']}, this run has {config.camera}")
         if resolve(Path(saved["robot"])).resolve() != resolve(config.robot).resolve():
@@ -110,12 +126,14 @@ class Learner:
         replay = self._task.replay(name)
         return replay, Intake(replay, self._task.mdp, robot.gripper.max_aperture, mount, folder)
 
-    def _read_offline(self, frozen: bool) -> None:
-        if frozen:
-            return
+    def _read_offline(self, replay: Replay) -> None:
         rows = take_many(self._offline, self._config.data, self._console, "reading offline data")
         self._console.print(f"offline data: {rows} new rows, {len(self._offline.outcomes)} new episodes")
         self._name_refused(self._offline)
+        if replay.first > 0:
+            held = f"the offline replay holds {len(replay)} of {replay.end} rows, the oldest gave way"
+            advice = "raise --train.replay-gb, in another folder"
+            self._console.print(f"[yellow]{held}:[/] {advice}", soft_wrap=True)
 
     def _name_refused(self, intake: Intake) -> None:
         for name, reason in intake.refused.items():
@@ -146,7 +164,7 @@ class Learner:
     def on_checkpoint(self, trainer: Trainer) -> None:
         """Keep the weights of this step."""
         if self._offline.cameras or self._online.cameras:
-            self.publish(f"step-{trainer.step:09d}.safetensors", NEWEST)
+            self.publish(STEP.format(trainer.step), NEWEST)
 
     def on_step(self, trainer: Trainer, run: Run) -> None:
         """Publish weights, start and watch the crew, take in what the actors have played."""
@@ -204,6 +222,18 @@ class Learner:
         if len(self._outcomes) >= REPORT_EPISODES:
             run.metrics.write(step, success_rates(self._outcomes))
             self._outcomes.clear()
+
+
+def trained_weights(folder: Path) -> Path | None:
+    """Return the newest of a run's weights that a gradient step of the run has changed, None without any.
+
+    A run that was killed before its first state leaves those of step 0 alone, whose steps are those of what
+    it started from (--start-from).
+    """
+    first, newest = folder / STEP.format(0), folder / NEWEST
+    if newest.exists() and read_info(newest).steps > (read_info(first).steps if first.exists() else 0):
+        return newest
+    return max((path for path in folder.glob("step-*.safetensors") if path != first), default=None)
 
 
 def success_rates(outcomes: Sequence[EpisodeInfo]) -> dict[str, float]:

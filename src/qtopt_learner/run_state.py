@@ -26,6 +26,8 @@ SUFFIX = ".state.safetensors"
 KEPT = 2
 # Parameters that may change when a run goes on; all others must be as they were.
 FREE = ("steps", "log_every", "checkpoint_every", "threads", "device")
+# Where the bits must stay the same: steps shape the learning rate and the targets, the others round sums.
+FREE_DETERMINISTIC = ("log_every", "checkpoint_every")
 
 Tensors = dict[str, Tensor]
 
@@ -87,6 +89,26 @@ def _identity(replay: Replay, sources: int) -> dict[str, Any]:
     return {"first": replay.first, "end": replay.end, "sources": sources, "digest": digest}
 
 
+def find_begun(states: Path, config: TrainConfig) -> bool:
+    """Return whether there is a state to go on from; reads its description alone, writes nothing.
+
+    Raises:
+        CheckpointError: the newest state is torn, or of another configuration.
+    """
+    path = latest_state(states)
+    if path is not None:
+        _check_config(path, _read(path, weights=False)[1]["config"], config)
+    return path is not None
+
+
+def lost_state(states: Path, weights: Path) -> CheckpointError:
+    """Return the error of a run that would put fresh weights in the place of trained ones."""
+    return CheckpointError(
+        f"{states}: no state to go on from, but {weights} has been trained, and fresh weights would replace "
+        "it: restore that folder, or take another --out"
+    )
+
+
 def load_state(path: Path, trainer: Trainer) -> None:
     """Bring a fresh trainer of the same config and data to where the state was saved.
 
@@ -96,13 +118,8 @@ def load_state(path: Path, trainer: Trainer) -> None:
     Raises:
         CheckpointError: the file is torn, or belongs to another configuration, network or replay.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-            scalars = json.loads(file.metadata()["state"])
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path}: cannot be read as the state of a run: {error}") from error
-    _check_config(path, scalars["config"], trainer)
+    tensors, scalars = _read(path, weights=True)
+    _check_config(path, scalars["config"], trainer.config)
     try:
         trainer.network.load_state_dict(below(tensors, "network."))
         trainer.targets.load_state_dict(below(tensors, "targets."))
@@ -120,23 +137,32 @@ def load_state(path: Path, trainer: Trainer) -> None:
     trainer.labels_due = scalars["labels_due"]
 
 
+def _read(path: Path, weights: bool) -> tuple[Tensors, dict[str, Any]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()} if weights else {}  # noqa: SIM118
+            return tensors, json.loads(file.metadata()["state"])
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: cannot be read as the state of a run: {error}") from error
+
+
 def below(tensors: Tensors, prefix: str) -> Tensors:
     """Return the tensors whose name starts with `prefix`, without it."""
     return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
 
 
-def _check_config(path: Path, saved: dict[str, Any], trainer: Trainer) -> None:
-    present = to_mapping(trainer.config)
+def _check_config(path: Path, saved: dict[str, Any], config: TrainConfig) -> None:
+    present, free = to_mapping(config), FREE_DETERMINISTIC if config.deterministic else FREE
     try:
         # A parameter that did not exist yet had what is now its default.
         saved = to_mapping(from_mapping(saved, TrainConfig, str(path)))
     except ConfigError as error:
         raise CheckpointError(f"{path}: of another version: {error}") from error
-    for key in sorted((saved.keys() | present.keys()) - set(FREE)):
+    for key in sorted((saved.keys() | present.keys()) - set(free)):
         if saved.get(key) != present.get(key):
             raise CheckpointError(
                 f"{path}: '{key}' was {saved.get(key)}, this run has {present.get(key)}. "
-                f"Only these may change: {', '.join(FREE)}"
+                f"Only these may change: {', '.join(free)}"
             )
 
 

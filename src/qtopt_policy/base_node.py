@@ -201,8 +201,11 @@ class BaseNode(LifecycleNode):
         return float(self.steady_clock.now().nanoseconds) * 1e-9 * factor
 
     def report(self, name: str, level: bytes, message: str, **values: object) -> None:
-        """Set one entry of this node's diagnostics; published at 1 Hz, at once when its level rises."""
-        full = f"{self.get_name()}: {name}"
+        """Set one entry of this node's diagnostics; published at 1 Hz, at once when its level rises.
+
+        Its name has the node's namespace: all graphs of a domain share the topic.
+        """
+        full = f"{self.get_fully_qualified_name()[1:]}: {name}"
         before = self._statuses.get(full)
         self._statuses[full] = status(full, level, message, values)
         if level != OK and (before is None or before.level != level):

@@ -74,11 +74,11 @@ class Run:
     shared: set[Path]
 
 
-def short_mdp(folder: Path) -> Path:
+def short_mdp(folder: Path, max_steps: int = 8) -> Path:
     """Write the usual MDP with short episodes."""
     path = folder / "mdp.yaml"
     mdp = to_mapping(load_config(resolve(Path("config/mdp.yaml")), MdpConfig))
-    path.write_text(yaml.safe_dump(mdp | {"max_steps": 8}))
+    path.write_text(yaml.safe_dump(mdp | {"max_steps": max_steps}))
     return path
 
 

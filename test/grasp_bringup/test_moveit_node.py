@@ -119,6 +119,22 @@ def cell(double: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tup
     os.environ.update(before)
 
 
+def test_moveit_hears_the_clock_of_its_namespace(
+    cell: tuple[Rig, FakeDriver], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    robot = cell[0].robot
+    file = write_parameters(moveit_parameters(robot) | {"use_sim_time": True}, tmp_path / "moveit.yaml")
+    planning: Any = importlib.import_module("moveit.planning")
+    monkeypatch.setattr(planning.Driver, "wait_newer", lambda *arguments: True)  # no joint state comes there
+    node: Any = importlib.import_module("grasp_bringup.moveit_node")
+    arm = node.MoveItArm(robot, file, "left", MoveConfig())
+    try:
+        heard = {subscription.topic_name for subscription in arm._moveit.driver.node.subscriptions}
+    finally:
+        arm.release()
+    assert heard == {"/left/clock", "/left/joint_states"}
+
+
 @pytest.mark.parametrize("planner", ["lin", "ik"])
 @pytest.mark.parametrize("x", [0.03, -0.03])
 def test_a_move_ends_at_its_target(cell: tuple[Rig, FakeDriver], planner: str, x: float) -> None:

@@ -91,6 +91,29 @@ def test_all_nodes_share_robot_and_namespace() -> None:
     assert {spec.namespace for spec in system_nodes(options)} == {"left"}
 
 
+@pytest.mark.parametrize("arm", ["embedded", "moveit", "moveit_servo"])
+def test_a_simulated_graph_under_a_namespace_has_a_clock_of_its_own(arm: str) -> None:
+    alone, left = SystemOptions(arm=arm), SystemOptions(arm=arm, namespace="left")
+    assert not [spec.name for spec in system_nodes(alone) if "/clock" in dict(spec.remappings)]
+    assert {dict(spec.remappings).get("/clock") for spec in system_nodes(left)} == {"clock"}
+
+
+def test_a_robot_under_a_namespace_has_the_time_of_all() -> None:
+    specs = system_nodes(SystemOptions(robot=FR3, namespace="left"))
+    assert not [spec.name for spec in specs if spec.remappings]
+
+
+@pytest.mark.parametrize("namespace", ["", "/", "left", "/left/", "cell_1/arm2"])
+def test_a_namespace_is_what_ros_takes(namespace: str) -> None:
+    assert SystemOptions(namespace=namespace).namespace == namespace
+
+
+@pytest.mark.parametrize("namespace", ["a-b", "1a", "a//b", "a b", "~a"])
+def test_a_namespace_that_ros_does_not_take_is_refused(namespace: str) -> None:
+    with pytest.raises(ConfigError, match=f"namespace '{namespace}': must be a name of letters"):
+        SystemOptions(namespace=namespace)
+
+
 def test_paths_do_not_depend_on_where_a_node_is_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

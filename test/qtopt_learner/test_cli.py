@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,23 @@ def test_bags_import_reads_recordings(tmp_path: Path, capsys: pytest.CaptureFixt
     assert run("bags", "import", str(source), "--out", str(tmp_path / "bags")) == 0
     assert "1 of 1 episodes imported" in capsys.readouterr().out
     assert run("bags", "check", str(tmp_path / "bags")) == 0
+
+
+def test_bags_import_takes_the_robot_of_a_namespace(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    signals = [
+        replace(signal, topic=f"{space}{signal.topic}")
+        for space, name in (("left/", "of_left"), ("", "of_none"))
+        for signal in session(make_episode(name))
+    ]
+    source = str(record(tmp_path / "recorded", signals))
+    assert run("bags", "import", source, "--out", str(tmp_path / "bags")) == 2
+    assert "several namespaces, choose one (--namespace): /, /left/" in capsys.readouterr().err
+    for space, name in (("left", "of_left"), ("/", "of_none")):
+        out = tmp_path / name
+        assert run("bags", "import", source, "--out", str(out), "--namespace", space) == 0
+        assert [entry.name for entry in out.iterdir()] == [name]
 
 
 def test_bags_report_writes_one_file(tmp_path: Path) -> None:

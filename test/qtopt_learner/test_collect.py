@@ -1,5 +1,6 @@
 """Collections and demos around a graph that writes its bags at once."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -67,6 +68,19 @@ def test_collect_passes_on_what_was_asked_for(graph: FakeGraph, tmp_path: Path) 
     options = asked(graph)
     assert (options.policy, options.seed, options.episodes) == ("random", 77, 2)
     assert (options.epsilon, options.noise, options.explore) == (0.5, 0.1, 0.7)
+
+
+def test_a_graph_under_a_namespace_has_logs_of_its_own(
+    graph: FakeGraph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(collect, "now", lambda: "20260101-120000")
+    folders: list[str] = []
+    for namespace in ("", "/a", "left/arm1"):
+        collect.run(CollectConfig(episodes=1, bags=tmp_path / f"b{len(folders)}", namespace=namespace))
+        assert asked(graph).namespace == namespace
+        folders += re.findall(r"^logs +(\S+)$", capsys.readouterr().out, flags=re.MULTILINE)
+    names = ("collect-20260101-120000", "collect-20260101-120000-a", "collect-20260101-120000-left-arm1")
+    assert folders == [f"out/{name}/logs" for name in names]
 
 
 def test_seeds_begin_after_those_kept_for_evaluation(graph: FakeGraph) -> None:

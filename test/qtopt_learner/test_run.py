@@ -19,7 +19,7 @@ from qtopt_learner.metrics import CSV_FILE, read_metrics
 from qtopt_learner.replay import Replay
 from qtopt_learner.rows import Layout
 from qtopt_learner.run import STATE_FOLDER, Run
-from qtopt_learner.run_state import latest_state, load_state, save_state, state_path
+from qtopt_learner.run_state import find_begun, latest_state, load_state, save_state, state_path
 from qtopt_learner.train_config import TrainConfig
 from qtopt_learner.trainer import Experience, Trainer
 from qtopt_learner.transitions import episode_rows
@@ -202,6 +202,8 @@ def test_a_torn_state_is_refused_and_nothing_starts_anew(tmp_path: Path) -> None
     state.write_bytes(state.read_bytes()[:-100])
     with pytest.raises(CheckpointError, match="cannot be read"):
         Run(tmp_path, make_trainer())
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        find_begun(tmp_path / STATE_FOLDER, CONFIG)
 
 
 def test_another_configuration_is_refused_by_the_name_of_what_differs(tmp_path: Path) -> None:
@@ -237,10 +239,21 @@ def test_a_state_with_a_parameter_that_is_not_known_is_refused(tmp_path: Path) -
 
 
 def test_a_longer_run_may_go_on(tmp_path: Path) -> None:
-    path = save_state(tmp_path, make_trainer())
-    longer = Trainer(lambda: table(normalise=True), replace(CONFIG, steps=500), experience(), 0.9)
-    load_state(path, longer)
-    assert longer.step == 0
+    config = replace(CONFIG, deterministic=False)
+    save_state(tmp_path, Trainer(lambda: table(normalise=True), config, experience(), 0.9))
+    assert find_begun(tmp_path, replace(config, steps=500, threads=3, device="meta"))
+
+
+@pytest.mark.parametrize("change", [{"steps": 500}, {"threads": 3}, {"device": "meta"}])
+def test_a_deterministic_run_goes_on_with_what_shapes_its_bits(
+    tmp_path: Path, change: dict[str, Any]
+) -> None:
+    save_state(tmp_path, make_trainer())
+    assert find_begun(tmp_path, replace(CONFIG, log_every=3, checkpoint_every=11))
+    with pytest.raises(
+        CheckpointError, match=rf"'{next(iter(change))}' was .*change: log_every, checkpoint_every$"
+    ):
+        find_begun(tmp_path, replace(CONFIG, **change))
 
 
 def test_another_network_is_refused(tmp_path: Path) -> None:

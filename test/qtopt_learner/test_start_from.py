@@ -1,4 +1,5 @@
 import io
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,10 +65,23 @@ def test_a_run_that_goes_on_goes_on_from_its_own_state(config: RunConfig) -> Non
     assert weights(config, 3).info.steps == load_checkpoint(SHIPPED).info.steps + 3
 
 
+def test_a_run_killed_before_its_first_state_starts_from_them_again(config: RunConfig) -> None:
+    """The steps that its weights count are those of the checkpoint, not its own."""
+    learner = Learner(config, quiet())
+    learner.on_checkpoint(learner.trainer)
+    train(config, quiet())
+    shutil.rmtree(config.out / "state")
+    for path in (config.out / "weights").glob("step-*[1-9].safetensors"):
+        path.unlink()
+    with pytest.raises(CheckpointError, match=r"newest\.safetensors has been trained"):
+        train(config, quiet())
+
+
 def test_weights_of_another_network_are_refused(config: RunConfig) -> None:
     other = replace(config, train=replace(SMALL, network_config={"width": 16, "channels": 24}))
     with pytest.raises(CheckpointError, match=r"'width': 32.*'width': 16.*network_config"):
         train(other, quiet())
+    assert not config.out.exists()
 
 
 def test_weights_of_another_task_are_refused(config: RunConfig, tmp_path: Path) -> None:

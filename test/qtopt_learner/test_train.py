@@ -78,19 +78,60 @@ def test_the_weights_are_those_of_target_1(tmp_path: Path, data: Path) -> None:
 
 
 def test_a_run_started_again_goes_on(tmp_path: Path, data: Path) -> None:
-    config = RunConfig(tmp_path / "run", (data,), replace(TRAIN, steps=4))
+    free = replace(TRAIN, deterministic=False)
+    config = RunConfig(tmp_path / "run", (data,), replace(free, steps=4))
     train(config, quiet())
-    console = quiet()
-    train(replace(config, train=TRAIN), console)
+    train(replace(config, train=free), quiet())
     steps = [int(row["step"]) for row in read_metrics(tmp_path / "run" / CSV_FILE) if row["name"] == "loss"]
     assert steps == [2, 4, 6]
 
 
 def test_another_configuration_in_the_same_folder_is_refused(tmp_path: Path, data: Path) -> None:
+    """Nothing of the folder changes, though there is more to read by now."""
+    free = replace(TRAIN, deterministic=False)
+    config = RunConfig(tmp_path / "run", (data,), free)
+    train(config, quiet())
+    with StoreWriter(data, "b") as writer:
+        writer.append(recording("late", seed=9).episode)
+    before = contents(config.out)
+    assert {"run.json", "replay/offline/index.json"} <= before.keys()
+    with pytest.raises(CheckpointError, match="'seed' was 0, this run has 1"):
+        train(replace(config, train=replace(free, seed=1)), quiet())
+    assert contents(config.out) == before
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_fresh_weights_do_not_replace_those_of_a_run_whose_state_is_missing(
+    tmp_path: Path, data: Path
+) -> None:
     config = RunConfig(tmp_path / "run", (data,), TRAIN)
     train(config, quiet())
-    with pytest.raises(CheckpointError, match="'seed' was 0, this run has 1"):
-        train(replace(config, train=replace(TRAIN, seed=1)), quiet())
+    (config.out / "state").rename(tmp_path / "state")
+    before = contents(config.out)
+    with pytest.raises(
+        CheckpointError, match=r"run/state: .*newest\.safetensors has been trained.*restore.*--start-from"
+    ):
+        train(config, quiet())
+    assert contents(config.out) == before
+    for name in (NEWEST, "step-000000006.safetensors"):
+        (config.out / "weights" / name).unlink()
+    with pytest.raises(CheckpointError, match=r"step-000000003\.safetensors has been trained"):
+        train(config, quiet())
+    (tmp_path / "state").rename(config.out / "state")
+    train(config, quiet())
+
+
+def test_a_run_killed_before_its_first_state_starts_again(tmp_path: Path, data: Path) -> None:
+    """Between the weights of step 0, of which newest may be missing too, and the state."""
+    config = RunConfig(tmp_path / "run", (data,), TRAIN)
+    for _ in range(2):
+        learner = Learner(config, quiet())
+        learner.on_checkpoint(learner.trainer)
+    (config.out / "weights" / NEWEST).unlink()
+    train(config, quiet())
 
 
 def test_deterministic_training_does_not_see_data_that_came_later(tmp_path: Path, data: Path) -> None:
@@ -192,6 +233,26 @@ def test_bags_that_a_collector_closes_meanwhile_are_learned_from(tmp_path: Path,
     assert rows[10] == rows[-1] == 6
 
 
+def test_bags_of_several_collectors_are_learned_from(tmp_path: Path, data: Path) -> None:
+    folders = (tmp_path / "a", tmp_path / "b")  # of graphs that number their episodes alike
+    settings = replace(TRAIN, steps=20, mix=MixConfig(least=1, full=4), deterministic=False)
+    online = OnlineConfig(bags=folders, intake_every=2)
+    learner = Learner(RunConfig(tmp_path / "run", (data,), settings, online), quiet())
+    rows: list[int] = []
+
+    def on_step(trainer: Trainer) -> None:
+        if trainer.step in (4, 10):
+            bags, count = (folders[0], 6) if trainer.step == 4 else (folders[1], 5)
+            episode = recording("episode_000001", seed=count, success=True, count=count).episode
+            write_episode(bags, episode, make_signals(episode))
+        learner.on_step(trainer, run)
+        rows.append(len(trainer.experience.online))
+
+    run = Run(tmp_path / "run", learner.trainer, on_step, learner.on_checkpoint)
+    run.go()
+    assert (rows[2], rows[8], rows[-1]) == (0, 6, 11)
+
+
 @pytest.mark.slow
 def test_updaters_may_make_all_the_labels_and_be_killed(tmp_path: Path, data: Path) -> None:
     labels = LabelConfig(fresh=False, block=8, ratio=0.0)
@@ -255,6 +316,17 @@ def test_another_mdp_is_refused_and_changes_nothing(tmp_path: Path, data: Path) 
     with pytest.raises(ConfigError, match=r"'discount': 0\.98.*'discount': 0\.5"):
         train(replace(config, mdp=tmp_path / "mdp.yaml"), quiet())
     assert json.loads((config.out / "run.json").read_text())["mdp"] == "config/mdp.yaml"
+
+
+def test_rows_that_gave_way_for_lack_of_room_are_told(tmp_path: Path, data: Path) -> None:
+    config, console = RunConfig(tmp_path / "run", (data,), TRAIN), quiet()
+    row_bytes = Learner(config, console).trainer.experience.offline.layout.row_bytes
+    assert isinstance(console.file, io.StringIO)
+    assert "gave way" not in console.file.getvalue()
+    small = replace(TRAIN, replay_gb=15.5 * row_bytes / 1e9)
+    Learner(replace(config, out=tmp_path / "small", train=small), console)
+    told = "the offline replay holds 15 of 24 rows, the oldest gave way: raise --train.replay-gb"
+    assert told in console.file.getvalue()
 
 
 def test_options_that_nothing_would_use_are_refused(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from grasp_bringup.moveit_servo import SCENE, SCENE_MADE, SERVO
-from grasp_bringup.node_spec import NodeSpec
+from grasp_bringup.node_spec import CLOCK, NodeSpec
 from qtopt_policy import topics
 from qtopt_policy.drivers import CameraTopics
 from qtopt_policy.robot import RobotConfig
@@ -61,7 +61,7 @@ class Facts:
 def own_access(facts: Facts) -> Access:
     """Return what a node of ours may do: what every BaseNode does, and what it is for."""
     spec, access = facts.spec, OWN[facts.spec.executable](facts)
-    clock = frozenset({"/clock"}) if spec.parameters["use_sim_time"] else NONE
+    clock = frozenset({_clock(spec)}) if spec.parameters["use_sim_time"] else NONE
     beat = f"{topics.HEARTBEAT}/{spec.name}"
     return replace(
         access,
@@ -69,6 +69,10 @@ def own_access(facts: Facts) -> Access:
         subscribe=access.subscribe | clock,
         reply=access.reply | PRIVATE,
     )
+
+
+def _clock(spec: NodeSpec) -> str:
+    return dict(spec.remappings).get(CLOCK, CLOCK)
 
 
 def _beats(nodes: Iterable[object]) -> Names:
@@ -151,7 +155,7 @@ def _collector(facts: Facts) -> Access:
 def _simulator(facts: Facts) -> Access:
     parameters = facts.spec.parameters
     consumers = _listed(parameters["lockstep_consumers"])
-    made = {"/clock", topics.JOINT_STATES, topics.IMAGE, topics.CAMERA_INFO, topics.SIM_TRUTH}
+    made = {_clock(facts.spec), topics.JOINT_STATES, topics.IMAGE, topics.CAMERA_INFO, topics.SIM_TRUTH}
     taken = {facts.robot.arm_topic, facts.robot.gripper_topic, topics.IMAGE_TAKEN}
     return Access(
         publish=frozenset(made),

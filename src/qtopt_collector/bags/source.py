@@ -98,5 +98,5 @@ def _choose_namespace(path: Path, names: Iterable[str], namespace: str | None) -
             raise BagError(f"{path}: no namespace '{namespace}'. Found: {', '.join(found)}")
         return wanted
     if len(found) > 1:
-        raise BagError(f"{path}: several namespaces, choose one: {', '.join(found)}")
+        raise BagError(f"{path}: several namespaces, choose one (--namespace): {', '.join(found)}")
     return found[0]

@@ -49,6 +49,11 @@ def _parts(space: spaces.Space[Any], path: tuple[str, ...] = ()) -> list[_Part]:
     part = _Part(path, space)
     if not isinstance(space, spaces.Box | spaces.Discrete):
         raise ConfigError(f"{part.name}: {space} is not supported; valid: Box, Discrete, or a Dict of them")
+    if isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating) and len(space.shape) == 3:
+        raise ConfigError(
+            f"{part.name}: {space} is not supported; an image must be uint8, which "
+            "gymnasium.wrappers.TransformObservation can make it; if it is none, FlattenObservation"
+        )
     return [part]
 
 
@@ -62,7 +67,7 @@ class ObservationMap:
         spec: what networks are built for.
 
     Raises:
-        ConfigError: the space is another one, has two images, or an image with the channels first.
+        ConfigError: the space is another one, has two images, one of floats, or one with the channels first.
     """
 
     def __init__(self, space: spaces.Space[Any]) -> None:

@@ -17,17 +17,20 @@ from qtopt_learner.envs.env_config import EnvRunConfig
 from qtopt_learner.envs.player import Played, Player, played_rows
 from qtopt_learner.envs.score import SCORE_SEEDS, Score, play_score
 from qtopt_learner.envs.task import EnvTask, make_env
-from qtopt_learner.envs.weights import save_weights
-from qtopt_learner.report.source import SCORES
+from qtopt_learner.envs.weights import load_weights, save_weights
+from qtopt_learner.report.source import CONFIG_FILE, SCORES, read_json
 from qtopt_learner.rows import Rows
-from qtopt_learner.run import Run
+from qtopt_learner.run import STATE_FOLDER, Run
+from qtopt_learner.run_state import find_begun, lost_state
 from qtopt_learner.train import training_progress
 from qtopt_learner.trainer import Experience, Trainer
 from qtopt_policy.config import to_mapping
-from qtopt_policy.errors import ConfigError
+from qtopt_policy.errors import CheckpointError, ConfigError
 from qtopt_policy.search_config import CemConfig
 
 NEWEST = "newest.safetensors"
+# With others, the rows of the replay would have other rewards.
+OF_THE_ROWS = ("env", "returns", "discount")
 # Returns are written as the mean over so many episodes.
 REPORT_EPISODES = 20
 # Rows that are put into the replay at a time, at least.
@@ -45,19 +48,23 @@ class EnvLearner:
     Attributes:
         task: the environment.
         trainer: the network in training.
+
+    Raises:
+        ConfigError: see EnvTask, Replay; or the replay is too small.
+        CheckpointError: the folder holds a run that this one cannot go on with; it stays as it is.
     """
 
     def __init__(self, config: EnvRunConfig) -> None:
         self._config = config
-        config.out.mkdir(parents=True, exist_ok=True)
-        (config.out / "run.json").write_text(json.dumps(to_mapping(config), indent=1) + "\n")
         self.task = EnvTask(config)
+        self._require_same()
         self._online = self.task.replay()
         if config.play.random_steps > self._online.capacity:
             raise ConfigError(
                 f"play.random_steps {config.play.random_steps}: the replay holds {self._online.capacity} "
                 "rows; fewer of them, or a larger train.replay_gb"
             )
+        (config.out / CONFIG_FILE).write_text(json.dumps(to_mapping(config), indent=1) + "\n")
         experience = Experience(self.task.nothing(), self._online)
         self.trainer = Trainer(self.task.network, config.train, experience, config.discount)
         # Each start draws anew: what was played before is in the replay.
@@ -69,6 +76,25 @@ class EnvLearner:
         self._due = 0.0
         self._recent: list[Played] = []
         self._waiting: list[Rows] = []
+
+    def _require_same(self) -> None:
+        """Refuse other rows, another configuration, and fresh weights where trained ones lost their state."""
+        config, path = self._config, self._config.out / CONFIG_FILE
+        if path.exists():
+            saved, present = read_json(path), to_mapping(config)
+            for key in OF_THE_ROWS:
+                if saved.get(key) != present[key]:
+                    raise CheckpointError(
+                        f"{path}: '{key}' was {saved.get(key)}, this run has {present[key]}, and what was "
+                        "played would count for it: take another --out"
+                    )
+        states, weights = config.out / STATE_FOLDER, config.out / "weights" / NEWEST
+        if (
+            not find_begun(states, config.train)
+            and weights.exists()
+            and load_weights(weights)[1]["steps"] > 0
+        ):
+            raise lost_state(states, weights)
 
     def _seed(self) -> int:
         return int(self._rng.integers(0, SCORE_SEEDS))

@@ -271,7 +271,7 @@ def test_namespaces_must_be_clear(tmp_path: Path) -> None:
     one = [replace(signal, topic=f"a/{signal.topic}") for signal in session(FIRST)]
     two = [replace(signal, topic=f"b/{signal.topic}") for signal in session(SECOND)]
     path = record(tmp_path / "rec", [*one, *two])
-    with pytest.raises(BagError, match="several namespaces, choose one: /a/, /b/"):
+    with pytest.raises(BagError, match=r"several namespaces, choose one \(--namespace\): /a/, /b/"):
         import_bags([path], tmp_path / "bags")
     assert [r.episode_id for r in import_bags([path], tmp_path / "bags", namespace="b")] == ["run-8"]
     with pytest.raises(BagError, match=r"no namespace '/c'\. Found: /a/, /b/"):

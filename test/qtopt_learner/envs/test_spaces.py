@@ -57,6 +57,10 @@ def test_a_dict_holds_an_image_and_numbers_by_name() -> None:
         (spaces.Dict({"a": IMAGE, "b": IMAGE}), "2 images: a, b"),
         (spaces.Box(0, 255, (3, 64, 64), np.uint8), "expected \\(height, width, channels\\)"),
         (spaces.Dict({"text": spaces.Text(5)}), "text: .* is not supported"),
+        (
+            spaces.Dict({"eye": spaces.Box(0.0, 1.0, (64, 64, 3))}),
+            "eye: .* an image must be uint8.*Transform",
+        ),
     ],
 )
 def test_observations_that_are_not_supported_are_named(space: spaces.Space[Any], message: str) -> None:

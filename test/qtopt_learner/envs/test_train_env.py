@@ -1,8 +1,10 @@
 import io
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +28,7 @@ from qtopt_learner.report.source import SCORES, read_run
 from qtopt_learner.rows import Layout
 from qtopt_learner.targets import TargetConfig
 from qtopt_learner.train_config import OptimiserConfig, QuantileConfig
-from qtopt_policy.errors import CheckpointError, ConfigError
+from qtopt_policy.errors import CheckpointError, ConfigError, QtoptError
 from qtopt_policy.search_config import CemConfig
 
 CEM = CemConfig(iterations=1, samples=8, elites=2)
@@ -168,6 +170,51 @@ def test_a_run_goes_on_where_it_was_with_what_it_had_played(finished: EnvRunConf
     assert len(EnvLearner(config).task.replay()) >= rows
     with pytest.raises(CheckpointError, match="'batch' was 32, this run has 16"):
         train_env(replace(config, train=replace(config.train, batch=16)), quiet())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"discount": 0.5}, r"run\.json: 'discount' was 0\.9, this run has 0\.5.*another --out"),
+        ({"returns": ReturnRange(-20.0, 0.0)}, "'returns' was .*-10.*, this run has .*-20"),
+        ({"env": "support.small_envs:seen_corridor"}, "'env' was .*:corridor, this run has .*seen_corridor"),
+        ({"train": replace(TRAIN, batch=16)}, "'batch' was 32, this run has 16"),
+        ({"play": PlayConfig(random_steps=10**9)}, "random_steps 1000000000: the replay holds"),
+    ],
+)
+def test_a_run_that_does_not_fit_is_refused_and_changes_nothing(
+    finished: EnvRunConfig, change: dict[str, Any], message: str
+) -> None:
+    before = contents(finished.out)
+    with pytest.raises(QtoptError, match=message):
+        train_env(replace(finished, **change), quiet())
+    assert contents(finished.out) == before
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_rows_played_before_the_first_state_have_their_rewards_too(tmp_path: Path) -> None:
+    config = replace(CORRIDOR, out=tmp_path)
+    learner = EnvLearner(config)
+    learner.prepare()
+    learner.close()
+    with pytest.raises(CheckpointError, match="'discount' was"):
+        EnvLearner(replace(config, discount=0.5))
+
+
+def test_fresh_weights_do_not_replace_those_of_a_run_whose_state_is_missing(tmp_path: Path) -> None:
+    config = replace(CORRIDOR, out=tmp_path, score_episodes=1, train=replace(TRAIN, steps=2))
+    killed = EnvLearner(config)
+    killed.on_checkpoint(killed.trainer)  # of step 0, and then no state
+    killed.close()
+    train_env(config, quiet())
+    shutil.rmtree(tmp_path / "state")
+    before = contents(tmp_path)
+    with pytest.raises(CheckpointError, match=r"/state: .*newest\.safetensors has been trained.*restore"):
+        train_env(config, quiet())
+    assert contents(tmp_path) == before
 
 
 def test_a_torn_file_of_weights_is_refused_by_name(finished: EnvRunConfig, tmp_path: Path) -> None:

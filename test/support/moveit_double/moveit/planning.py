@@ -189,7 +189,7 @@ class MoveItPy:
         assert self.parameters["moveit_controller_manager"]
         assert self.parameters["robot_description_kinematics"]
         self.model = RobotModel(self.parameters)
-        self.driver = Driver(self.model, node_name, name_space, self.parameters)
+        self.driver = Driver(self.model, node_name, name_space, self.parameters, remappings or {})
         options = self.parameters["planning_scene_monitor_options"]
         self.driver.wait_newer(1, float(options["wait_for_initial_state_timeout"]))
         self.monitor = PlanningSceneMonitor(self.driver)

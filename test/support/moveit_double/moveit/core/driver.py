@@ -29,16 +29,25 @@ CONNECTED = 5.0  # [s] for which a controller is waited for, as an action client
 class Driver:
     """Joint states and the controller's topic, as MoveItCpp's node and the FollowJointTrajectory action."""
 
-    def __init__(self, model: RobotModel, name: str, namespace: str, parameters: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        model: RobotModel,
+        name: str,
+        namespace: str,
+        parameters: dict[str, Any],
+        remappings: dict[str, str],
+    ) -> None:
         self.model = model
         self.stop = Event()
         self._context = rclpy.Context()
         rclpy.init(context=self._context, args=[])
+        rules = [word for pair in remappings.items() for word in ("-r", ":=".join(pair))]
         sim = Parameter("use_sim_time", value=bool(parameters["use_sim_time"]))
         self.node = Node(
             name,
             namespace=namespace,
             context=self._context,
+            cli_args=["--ros-args", *rules],
             use_global_arguments=False,
             parameter_overrides=[sim],
         )
