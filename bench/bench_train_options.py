@@ -81,7 +81,7 @@ def make_step(
 
     def step() -> None:
         network.zero_grad(set_to_none=True)
-        torch.autograd.backward(objective(batch, actions, labels, 0, config.conservative)[0].mean())
+        torch.autograd.backward(objective(batch, actions, labels, 0)[0].mean())
         if device.type == "cuda":
             torch.cuda.synchronize(device)
 

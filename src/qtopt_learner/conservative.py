@@ -8,12 +8,11 @@ adds to the loss of each transition
     weight (log (1/(1 + N) sum_j exp q(s, a_j)) - q(s, a_0))
 
 with a_0 the move that was made and a_1..a_N rivals: drawn uniformly, each still choice once. It pulls down
-what is high without a reason in the data. Own episodes are such a reason: as their share of a batch rises to
-what it may be (mixture.py), the weight falls to 0.
+what is high without a reason in the data.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -28,7 +27,7 @@ class ConservativeConfig:
     """How pessimistic training is.
 
     Attributes:
-        weight: of the pessimism beside the loss while there are no own episodes; 0 is QT-Opt.
+        weight: of the pessimism beside the loss; 0 is QT-Opt.
         rivals: moves that each transition's own is compared with.
     """
 
@@ -38,10 +37,6 @@ class ConservativeConfig:
     def __post_init__(self) -> None:
         if not self.weight >= 0.0 or self.rivals < 1:
             raise ConfigError(f"conservative weight {self.weight}, rivals {self.rivals}: need >= 0 and >= 1")
-
-    def fade(self, ramp: float) -> "ConservativeConfig":
-        """Return what is left where own experience has come to `ramp`, 0 to 1, of what it may be."""
-        return replace(self, weight=self.weight * (1.0 - ramp))
 
 
 def with_rivals(actions: Tensor, spec: ActionSpec, config: ConservativeConfig, seed: int) -> Tensor:

@@ -43,15 +43,11 @@ class MixConfig:
         if not 0 < self.least <= self.full:
             raise ConfigError(f"least {self.least} and full {self.full}: need 0 < least <= full")
 
-    def ramp(self, online_rows: int) -> float:
-        """Return how far the share of online experience has come, 0 to 1."""
-        if self.share == 0.0 or online_rows < self.least:
-            return 0.0
-        return min(1.0, online_rows / self.full)
-
     def online_share(self, offline_rows: int, online_rows: int) -> float:
         """Return the share of online rows in a batch."""
-        return 1.0 if offline_rows == 0 else self.share * self.ramp(online_rows)
+        if offline_rows == 0:
+            return 1.0
+        return 0.0 if online_rows < self.least else self.share * min(1.0, online_rows / self.full)
 
 
 def split(count: int, share: float, rng: np.random.Generator) -> int:

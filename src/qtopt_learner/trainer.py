@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from qtopt_learner.augment import augment
-from qtopt_learner.conservative import ConservativeConfig
 from qtopt_learner.labels import Floats, Labeller
 from qtopt_learner.mixture import draw, split
 from qtopt_learner.objective import make_objective
@@ -112,25 +111,21 @@ class Trainer:
 
     def advance(self) -> dict[str, Tensor]:
         """Make one gradient step and the labels that are due; return its measures, still on the device."""
-        own = self._own_rows()
-        share = self.config.mix.online_share(len(self.experience.offline), own)
+        share = self._online_share()
         online = split(self.config.batch, share, self.rng)
         rows, labels, age = self._draw({"offline": self.config.batch - online, "online": online})
-        conservative = self.config.conservative.fade(self.config.mix.ramp(own))
-        measures = self._descend(rows, send(torch.from_numpy(labels), self.device), conservative)
+        measures = self._descend(rows, send(torch.from_numpy(labels), self.device))
         self.targets.update(self.network)
         self.step += 1
         self._make_labels(share)
-        return measures | {
-            "label_age": torch.tensor(float(age.mean())),
-            "online_share": torch.tensor(share),
-            "conservative_weight": torch.tensor(conservative.weight),
-        }
+        return measures | {"label_age": torch.tensor(float(age.mean())), "online_share": torch.tensor(share)}
 
-    def _own_rows(self) -> int:
-        """Return the rows of own experience that can be drawn."""
+    def _online_share(self) -> float:
         online = self.experience.online
-        return online.labelled() if len(online) and self.config.labels.cached else len(online)
+        own = 0
+        if len(online):
+            own = online.labelled() if self.config.labels.cached else len(online)
+        return self.config.mix.online_share(len(self.experience.offline), own)
 
     def _draw(self, counts: dict[str, int]) -> tuple[Rows, Floats, Index]:
         wanted, ends = self.config.labels, self.config.mix.ends
@@ -158,12 +153,12 @@ class Trainer:
             self._labeller.label(replay, index, self.step, self.rng)
         return self._labeller.targets_of(replay, index)
 
-    def _descend(self, rows: Rows, labels: Tensor, conservative: ConservativeConfig) -> dict[str, Tensor]:
+    def _descend(self, rows: Rows, labels: Tensor) -> dict[str, Tensor]:
         batch = observation_batch(rows).to(self.device)
         actions = send(torch.from_numpy(rows["action"]), self.device)
         batch, actions = augment(batch, actions, self.config.augment, self.generator)
         bounded = labels.clamp(0.0, 1.0)
-        losses, q = self._objective(batch, actions, bounded, self._rival_seed(), conservative)
+        losses, q = self._objective(batch, actions, bounded, self._rival_seed())
         loss = losses.mean()
         self.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)

@@ -46,12 +46,6 @@ def test_pessimism_pulls_rivals_down_and_the_move_that_was_made_up() -> None:
     torch.testing.assert_close(slope.sum(dim=1), torch.zeros(2))
 
 
-def test_own_experience_takes_its_place() -> None:
-    assert [CONFIG.fade(ramp) for ramp in (0.0, 0.5, 1.0)] == [
-        replace(CONFIG, weight=weight) for weight in (0.5, 0.25, 0.0)
-    ]
-
-
 def test_impossible_parameters_are_refused() -> None:
     with pytest.raises(ConfigError, match="weight -1"):
         ConservativeConfig(weight=-1.0)

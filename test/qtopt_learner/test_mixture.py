@@ -35,12 +35,6 @@ def test_few_online_rows_are_not_used_and_many_reach_the_share() -> None:
     assert mix.online_share(10, 4000) == 0.5
 
 
-def test_the_ramp_is_how_far_the_share_has_come() -> None:
-    mix = MixConfig(share=0.5, least=800, full=4000)
-    assert [mix.ramp(rows) for rows in (0, 799, 800, 2000, 4000, 9000)] == [0.0, 0.0, 0.2, 0.5, 1.0, 1.0]
-    assert MixConfig(share=0.0).ramp(9000) == 0.0
-
-
 def test_without_offline_rows_everything_is_online() -> None:
     assert MixConfig(share=0.5).online_share(0, 10) == 1.0
 

@@ -36,7 +36,7 @@ def sample() -> tuple[ObservationBatch, torch.Tensor, torch.Tensor]:
 
 def gradients(config: TrainConfig) -> tuple[float, torch.Tensor]:
     q = network(config)
-    losses, values = make_objective(q, config)(*sample(), 0, config.conservative)
+    losses, values = make_objective(q, config)(*sample(), 0)
     assert (losses.shape, values.shape, losses.dtype) == ((12,), (12,), torch.float32)
     found = torch.autograd.grad(losses.mean(), list(q.parameters()))
     assert {gradient.dtype for gradient in found} == {torch.float32}
@@ -46,7 +46,7 @@ def gradients(config: TrainConfig) -> tuple[float, torch.Tensor]:
 def test_the_loss_of_a_batch_is_that_of_its_logits() -> None:
     q = network()
     batch, actions, labels = sample()
-    losses, values = make_objective(q, CONFIG)(batch, actions, labels, 0, CONFIG.conservative)
+    losses, values = make_objective(q, CONFIG)(batch, actions, labels, 0)
     logits = q(batch, actions.unsqueeze(1)).squeeze(1)
     torch.testing.assert_close(losses, cross_entropy(logits, labels))
     torch.testing.assert_close(values, logits.sigmoid())
@@ -56,8 +56,8 @@ def test_pessimism_is_added_to_the_loss_of_the_same_q() -> None:
     q = network()
     batch, actions, labels = sample()
     config = replace(CONFIG, conservative=ConservativeConfig(weight=0.5, rivals=4))
-    plain, values = make_objective(q, CONFIG)(batch, actions, labels, 0, CONFIG.conservative)
-    losses, same = make_objective(q, config)(batch, actions, labels, 7, config.conservative)
+    plain, values = make_objective(q, CONFIG)(batch, actions, labels, 0)
+    losses, same = make_objective(q, config)(batch, actions, labels, 7)
     torch.testing.assert_close(same, values)
     logits = q(batch, with_rivals(actions, MDP.action_spec(), config.conservative, 7))
     torch.testing.assert_close(losses - plain, pessimism(logits, config.conservative))

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from qtopt_learner.conservative import ConservativeConfig
 from qtopt_learner.labels import Floats, LabelConfig
 from qtopt_learner.mixture import MixConfig
 from qtopt_learner.replay import Replay
@@ -150,23 +149,6 @@ def test_new_experience_is_labelled_and_used_once_there_is_enough() -> None:
     assert shares == sorted(shares)
     assert shares[-1] == 0.5
     assert trainer.sweeps["online"].backlog() == 0
-
-
-@pytest.mark.parametrize(("share", "left"), [(0.5, [0.2, 0.1, 0.0, 0.0]), (0.0, [0.2] * 4)])
-def test_pessimism_fades_as_own_experience_comes_in(share: float, left: list[float]) -> None:
-    config = replace(
-        CONFIG,
-        labels=LabelConfig(fresh=True),
-        mix=MixConfig(share=share, least=10, full=200),
-        conservative=ConservativeConfig(weight=0.2, rivals=4),
-    )
-    data, rng, found = experience(offline=100), np.random.default_rng(1), []
-    trainer = Trainer(table, config, data, GAMMA)
-    for rows in (0, 100, 200, 300):
-        while len(data.online) < rows:
-            data.online.append(walk(rng, GAMMA, length=5), f"own{len(data.online)}")
-        found.append(float(trainer.advance()["conservative_weight"]))
-    assert found == pytest.approx(left, abs=0.01)
 
 
 def test_a_run_depends_on_its_seed_alone() -> None:
