@@ -29,6 +29,7 @@ PACKAGED = [
     "urdf",
     "worlds",
 ]
+WEIGHTS = Path("models/compact_wrist/policy.safetensors")
 EXECUTABLES = {
     "policy_node",
     "collector_node",
@@ -163,6 +164,7 @@ def test_pip_installs_what_ament_index_finds(pip_prefix: Path) -> None:
     share = Path(output.split()[-1])
     assert share == pip_prefix / "share" / "qtopt_grasping"
     assert {path.name for path in share.iterdir()} >= {"package.xml", "config", "urdf", "launch", "worlds"}
+    assert (share / WEIGHTS).read_bytes() == (ROOT / WEIGHTS).read_bytes()
 
 
 def test_pip_installs_executables_for_ros2_run(pip_prefix: Path) -> None:
@@ -203,3 +205,4 @@ def test_colcon_installs_executables_and_shared_files(colcon_install: tuple[Path
     assert all(os.access(path, os.X_OK) for path in executables)
     assert (prefix / "share/qtopt_grasping/package.xml").is_file()
     assert (prefix / "share/qtopt_grasping/config/robots/sim.yaml").is_file()
+    assert (prefix / "share/qtopt_grasping" / WEIGHTS).read_bytes() == (ROOT / WEIGHTS).read_bytes()

@@ -194,10 +194,25 @@ class GuardNode(MotionNode):
         missing = self._guard.measured.missing
         text = f"missing: {', '.join(missing)}" if missing else "all arm joints arrive"
         self.report("joints", WARN if missing else OK, text, missing=", ".join(missing))
+        self._report_speeds()
         self._report_efforts()
         self.report_fired(self._guard.fired, self._guard.details)
         if self._guard.state.holding:
             self._draw(None)
+
+    def _report_speeds(self) -> None:
+        """Report whether overspeed is checked, and by what."""
+        speeds = self._guard.measured.speeds
+        if self._guard.measured.tool_pose is None:
+            return
+        if speeds.unchecked:
+            text = f"speed of {', '.join(speeds.unchecked)} unknown: overspeed is not checked"
+            self.report("speeds", WARN, text)
+        elif speeds.untold:
+            text = f"no velocity of {', '.join(speeds.untold)} arrives: checked by differences of positions"
+            self.report("speeds", OK, text)
+        else:
+            self.report("speeds", OK, "velocities arrive")
 
     def _report_efforts(self) -> None:
         """Report limits that cannot be checked, and the peaks by which to choose limits."""

@@ -6,9 +6,10 @@ import numpy as np
 
 from grasp_bringup.effort import EffortWatch
 from grasp_bringup.guard_types import GuardConfig
+from grasp_bringup.joint_speeds import JointSpeeds
 from grasp_bringup.kinematics import Kinematics
 from grasp_bringup.wish import NANOSECOND, Finding
-from qtopt_policy.geometry import Pose
+from qtopt_policy.geometry import Array, Pose
 from qtopt_policy.joint_buffer import JointBuffer, JointSnapshot
 from qtopt_policy.limits import Limits
 
@@ -28,6 +29,7 @@ class MeasuredArm:
     Attributes:
         snapshot: the latest state of all arm joints, None before the first.
         tool_pose: there, None before it.
+        speeds: how fast the joints move.
         efforts: how hard the joints push.
     """
 
@@ -40,6 +42,7 @@ class MeasuredArm:
         self._overspeed = config.overspeed
         self._overspeed_time = config.overspeed_time
         self._fast_since: int | None = None
+        self.speeds = JointSpeeds(kinematics.joints, config.overspeed_time)
         self.efforts = EffortWatch(kinematics.joints, max_effort, config.effort_time)
         self._joints = JointBuffer(joint_bounds(kinematics))
         self.snapshot: JointSnapshot | None = None
@@ -65,6 +68,8 @@ class MeasuredArm:
             return None
         self.snapshot = snapshot
         self.tool_pose = self._kinematics.forward(snapshot.position)
+        readings = map(self._joints.reading, self._kinematics.joints)
+        self.speeds.look([reading for reading in readings if reading is not None])
         return self.tool_pose, snapshot.stamp
 
     @property
@@ -80,31 +85,33 @@ class MeasuredArm:
         """Return a finding if the tool or a joint has been too fast for too long.
 
         A single sample is not enough: a command that came late makes a controller catch up for an instant.
-        Drivers that send no velocities are not checked.
+        Nothing is found while the speed of a joint is not known (speeds.unchecked).
         """
         snapshot = self.snapshot
-        if snapshot is None or not np.isfinite(snapshot.velocity).all():
+        if snapshot is None or self.speeds.unchecked:
             return None
-        finding = self._fast(snapshot)
+        finding = self._fast(snapshot.position, self.speeds.latest)
         if finding is None:
             self._fast_since = None
             return None
-        self._fast_since = snapshot.stamp if self._fast_since is None else self._fast_since
-        lasted = (snapshot.stamp - self._fast_since) * NANOSECOND
+        # A simulator started anew sets the clock back.
+        since = snapshot.stamp if self._fast_since is None else min(self._fast_since, snapshot.stamp)
+        self._fast_since = since
+        lasted = (snapshot.stamp - since) * NANOSECOND
         return finding if lasted >= self._overspeed_time else None
 
     def too_strong(self) -> Finding | None:
         """Return a finding if a joint has pushed too hard for too long."""
         return None if self.snapshot is None else self.efforts.look(self.snapshot)
 
-    def _fast(self, snapshot: JointSnapshot) -> Finding | None:
+    def _fast(self, position: Array, velocity: Array) -> Finding | None:
         limits, factor = self._limits, self._overspeed
-        speed = float(np.linalg.norm(self._kinematics.jacobian(snapshot.position)[:3] @ snapshot.velocity))
+        speed = float(np.linalg.norm(self._kinematics.jacobian(position)[:3] @ velocity))
         if speed > factor * limits.max_tool_speed:
             return Finding("tool_speed", f"tool at {speed:.3f} m/s, limit {limits.max_tool_speed} m/s")
         allowed = limits.joint_speed_fraction * self._kinematics.velocity_limits
-        worst = int((np.abs(snapshot.velocity) / allowed).argmax())
-        if abs(snapshot.velocity[worst]) <= factor * allowed[worst]:
+        worst = int((np.abs(velocity) / allowed).argmax())
+        if abs(velocity[worst]) <= factor * allowed[worst]:
             return None
-        found = f"{self._kinematics.joints[worst]} at {snapshot.velocity[worst]:.3f} rad/s"
+        found = f"{self._kinematics.joints[worst]} at {velocity[worst]:.3f} rad/s"
         return Finding("joint_speed", f"{found}, limit {allowed[worst]:.3f} rad/s")

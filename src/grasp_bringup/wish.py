@@ -6,14 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtopt_policy.geometry import Pose
-from qtopt_policy.limits import Limits
+from qtopt_policy.limits import TILT_TOLERANCE, Limits, tilt
 from qtopt_policy.topics import Owner
 
 NANOSECOND = 1e-9
 # The guard puts targets on the walls of the workspace; an executor refuses what lies beyond them [m].
 WALL_TOLERANCE = 0.001
-# What a level target may differ in tilt from a measured pose [rad]; limits.clip bounds the yaw alone.
-TILT_TOLERANCE = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,10 +80,13 @@ def too_far(measured: Pose, target: Pose, limits: Limits) -> Finding | None:
 
 
 def tilted(measured: Pose, target: Pose, limits: Limits) -> Finding | None:
-    """Return a finding if `target`, which is clipped, is turned about more than the vertical."""
+    """Return a finding if `target`, which is clipped, does not point down, or is not turned by yaw alone."""
+    off = tilt(target)
+    if off > TILT_TOLERANCE:
+        return Finding("tilt", f"{off:.3f} rad from pointing straight down, at most {TILT_TOLERANCE} rad")
     turned = measured.angle(target)
     if turned > limits.max_step_yaw + TILT_TOLERANCE:
-        return Finding("tilt", f"turned by {turned:.3f} rad, not about the vertical alone")
+        return Finding("tilt", f"{turned:.3f} rad from the measured pose, not about the vertical alone")
     return None
 
 

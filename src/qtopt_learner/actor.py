@@ -1,23 +1,26 @@
 """A process that plays episodes in GraspEnv and appends them to a store: one of N actors of one learner.
 
 It needs nothing but files: the newest weights to read, a store to write into. So it may be killed at any
-moment and started again; episodes that it has not flushed are all that is lost. It ends when it has played
-its episodes, is told to stop, or its parent is gone.
+moment and started again; the episode that it was at is all that is lost, since each is on disk once it is
+played. It ends when it has played its episodes, is told to stop, or its parent is gone.
 """
 
 import math
 import os
 import signal
+import sys
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from tyro import conf
 
 from grasp_bringup.sim.benchmark import load_benchmark
 from grasp_bringup.sim.env import GraspEnv
 from qtopt_learner.rollout import Origin, roll_out
-from qtopt_learner.store import SUFFIX, StoreWriter, read_infos
+from qtopt_learner.store import StoreWriter
 from qtopt_policy.config import load_config
 from qtopt_policy.errors import ConfigError
 from qtopt_policy.mdp import MdpConfig
@@ -32,6 +35,8 @@ MOST_FAILED = 64
 MOST_ACTORS = 64
 
 ActorPolicy = Literal["random", "scripted", "scripted_exact", "cem"]
+# No option of a command: whoever starts actors numbers them.
+NotAsked = Annotated[int, conf.Suppress]
 
 
 @dataclass(frozen=True)
@@ -64,8 +69,8 @@ class ActorConfig:
     noise: float = 0.0
     explore: float = 1.0
     again: int = 0
-    index: int = 0
-    actors: int = 1
+    index: NotAsked = 0
+    actors: NotAsked = 1
     first_seed: int = 0
     episodes: int | None = None
     per_shard: int = 32
@@ -96,6 +101,7 @@ class Actor:
         config: what to do.
 
     Attributes:
+        writer: of its episodes.
         played: episodes played under the prefix, earlier lives included; a shard that they flushed early
             counts as full, so that no scene comes twice.
     """
@@ -106,9 +112,9 @@ class Actor:
         mdp = load_config(resolve(config.mdp), MdpConfig)
         self._env = GraspEnv(benchmark.robot, mdp, benchmark.scene, config.camera, config.split)
         self._digest = benchmark.digest
-        self._writer = StoreWriter(config.store, config.prefix, config.per_shard)
+        self.writer = StoreWriter(config.store, config.prefix, config.per_shard, parts=True)
         self._base = benchmark.scene.evaluation_seeds + config.first_seed
-        self.played = self._writer.shards * config.per_shard
+        self.played = self.writer.number
         self._loaded: tuple[int, int] | None = None
         self._policies: tuple[Policy, Policy] | None = None
         self._checkpoint = ""
@@ -124,7 +130,7 @@ class Actor:
         origin = Origin(config.prefix, self._checkpoint, epsilon, self._digest)
         scene = self._failed.popleft() if explores and self._failed else number
         episode = roll_out(self._env, policy, config.split, scene, origin, chance=number)
-        self._writer.append(episode)
+        self.writer.append(episode)
         if not explores and not episode.info.success:
             self._failed.extend([scene] * config.again)
         self.played += 1
@@ -153,7 +159,7 @@ class Actor:
 
     def close(self) -> None:
         """Flush what was played and free the renderer."""
-        self._writer.flush()
+        self.writer.flush()
         self._env.close()
 
 
@@ -162,11 +168,6 @@ def _stamp(path: Path | None) -> tuple[int, int] | None:
         return None
     status = path.stat()
     return status.st_mtime_ns, status.st_ino
-
-
-def stored(config: ActorConfig) -> int:
-    """Return how many episodes an actor's store holds of its own; errors as `read_infos`."""
-    return sum(len(read_infos(path)) for path in config.store.glob(f"{config.prefix}-*{SUFFIX}"))
 
 
 def run_actor(config: ActorConfig, stopped: Callable[[], bool]) -> bool:
@@ -185,8 +186,10 @@ def run_actor(config: ActorConfig, stopped: Callable[[], bool]) -> bool:
     signal.signal(signal.SIGTERM, end)
     os.nice(5)  # the learner goes first
     actor = Actor(config)
+    for line in actor.writer.refused:
+        sys.stderr.write(f"not used {line}\n")
     # Counted, not reckoned by shards: one that was flushed early is not full.
-    left = math.inf if config.episodes is None else config.episodes - stored(config)
+    left = math.inf if config.episodes is None else config.episodes - actor.writer.count()
     while left > 0 and not (ended or stopped()):
         actor.play()
         left -= 1

@@ -129,6 +129,7 @@ def _doctor(config: cli_config.DoctorConfig) -> int:
         config.gripper,
         config.picture,
         config.one_machine,
+        config.namespace,
     )
     return robot_doctor.run(config.robot, options)
 

@@ -87,6 +87,8 @@ class CollectConfig:
     """Definition of steps, episodes and rewards."""
     namespace: str = ""
     """Namespace of all nodes and of their clock; with one each, several graphs run beside each other."""
+    params: OptionalPath = None
+    """ROS parameter file for the nodes, for all that is no option here."""
 
     def __post_init__(self) -> None:
         _positive("episodes", self.episodes)
@@ -281,6 +283,8 @@ class DoctorConfig:
     """The file to draw the reachable workspace into."""
     one_machine: Annotated[bool, conf.FlagCreatePairsOff] = False
     """All nodes run on this machine (the simulator)."""
+    namespace: str = ""
+    """Namespace of the robot's nodes, as in namespace:= of the launch files."""
 
     def __post_init__(self) -> None:
         _positive("seconds", self.seconds)

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from grasp_bringup.sim.scene import load_scene_config
-from grasp_bringup.system import SystemOptions
+from grasp_bringup.system import SystemOptions, next_seed
 from qtopt_collector.bags import layout
 from qtopt_collector.report.score import scores
 from qtopt_learner.bag_watch import ClosedBag
@@ -27,8 +26,8 @@ def run(config: CollectConfig) -> int:
     layout.prepare_folder(config.bags)
     options = system_options(config)
     logs = log_folder(config.namespace)
-    last = options.seed + config.episodes - 1
-    console.print(f"scenes    {options.seed} to {last} of split {config.split}")
+    first = options.first_seed
+    console.print(f"scenes    {first} to {first + config.episodes - 1} of split {config.split}")
     console.print(f"bags      {config.bags}\nlogs      {logs}", soft_wrap=True)
     bags: list[ClosedBag] = []
     try:
@@ -53,12 +52,6 @@ def log_folder(namespace: str) -> Path:
     return Path("out") / "-".join(parts) / "logs"
 
 
-def next_seed(bags: Path) -> int:
-    """Return the seed after those kept for evaluation and those of the folder's episodes."""
-    first = load_scene_config().evaluation_seeds
-    return first + (sum(entry.is_dir() for entry in bags.iterdir()) if bags.is_dir() else 0)
-
-
 def system_options(config: CollectConfig) -> SystemOptions:
     """Return what is to run for a collection; errors as SystemOptions."""
     return SystemOptions(
@@ -79,4 +72,5 @@ def system_options(config: CollectConfig) -> SystemOptions:
         seed=next_seed(config.bags) if config.seed is None else config.seed,
         rtf=config.real_time_factor,
         namespace=config.namespace,
+        params=config.params,
     )

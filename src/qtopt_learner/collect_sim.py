@@ -44,7 +44,7 @@ def collect_sim(config: CollectSimConfig, console: Console | None = None) -> Non
         while crew.unfinished:
             for line in crew.watch():
                 progress.console.print(f"[yellow]{line}[/]")
-            # Full shards only: what waits in the actors' memory is not there yet.
+            # Shards only: what waits for one, in parts, cannot be read yet.
             done = len(shard_paths(actor.store)) * actor.per_shard
             progress.update(task, completed=min(done, total))
             time.sleep(POLL)

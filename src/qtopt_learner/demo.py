@@ -7,12 +7,12 @@ from rich.markup import escape
 
 from grasp_bringup.run import NodeDiedError
 from grasp_bringup.sim.benchmark import load_benchmark
-from grasp_bringup.system import SystemOptions
+from grasp_bringup.system import SystemOptions, next_seed
 from qtopt_collector.report.source import Report, write_report
 from qtopt_collector.switching import AUTO, EVERY, TURNS
 from qtopt_learner.bag_watch import ClosedBag
 from qtopt_learner.cli_config import DemoConfig
-from qtopt_learner.collect import next_seed, now
+from qtopt_learner.collect import now
 from qtopt_learner.demo_tables import bag_line, policy_table, speed_line, topic_table
 from qtopt_learner.graph_run import GraphProgress, run_graph
 from qtopt_learner.shipped import shipped_policy
@@ -38,7 +38,8 @@ def run(config: DemoConfig) -> int:
     collected: list[ClosedBag] = []
     status, trouble = grasp(config, options, logs, collected, console)
     if collected:
-        title = f"qtopt demo, {config.split} scenes {options.seed} to {options.seed + config.episodes - 1}"
+        first = options.first_seed
+        title = f"qtopt demo, {config.split} scenes {first} to {first + config.episodes - 1}"
         show(write_report([bags], html, title, load_benchmark().robot, [note]), console)
         console.print(f"report  {html}", soft_wrap=True, highlight=False)
         console.print(f"bags    {bags}", soft_wrap=True, highlight=False)

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from qtopt_learner.replay import Replay
-from qtopt_learner.train_config import TrainConfig
+from qtopt_learner.train_config import TrainConfig, without_idle
 from qtopt_learner.trainer import Trainer
 from qtopt_policy.config import from_mapping, to_mapping
 from qtopt_policy.errors import CheckpointError, ConfigError
@@ -155,7 +155,7 @@ def _check_config(path: Path, saved: dict[str, Any], config: TrainConfig) -> Non
     present, free = to_mapping(config), FREE_DETERMINISTIC if config.deterministic else FREE
     try:
         # A parameter that did not exist yet had what is now its default.
-        saved = to_mapping(from_mapping(saved, TrainConfig, str(path)))
+        saved = to_mapping(from_mapping(without_idle(saved), TrainConfig, str(path)))
     except ConfigError as error:
         raise CheckpointError(f"{path}: of another version: {error}") from error
     for key in sorted((saved.keys() | present.keys()) - set(free)):

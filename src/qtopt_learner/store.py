@@ -2,8 +2,12 @@
 
 A store is a folder of shards. A shard is a zip of NumPy arrays (`numpy.load` reads it) with the steps of its
 episodes one after another, and a JSON text with what is not numeric. It is written under a temporary name
-and renamed, so that a shard that exists is whole; whoever dies loses at most the episodes not yet flushed.
-Several processes may write into one store at the same time, each under its own prefix.
+and renamed, so that a shard that exists is whole. Several processes may write into one store at the same
+time, each under its own prefix.
+
+Whoever dies loses the episodes not yet flushed, unless it writes parts: a hidden file for each of them,
+`.PREFIX-SHARD.episodes.npz.PLACE.part`, which readers pass over, which the shard replaces, and which the next
+writer of the prefix takes up.
 """
 
 import json
@@ -24,6 +28,9 @@ from qtopt_collector.episode import Episode, EpisodeInfo, Steps
 from qtopt_policy.errors import BagError, ShapeError
 
 SUFFIX = ".episodes.npz"
+PART = ".part"
+# Of a shard and of a place in it: no name of `a` is then one of `a-1`.
+DIGITS = "[0-9]" * 6
 META = "meta"
 TEXTS = ("end_cause", "policy")
 ARRAYS = tuple(entry.name for entry in fields(Steps) if entry.name not in TEXTS)
@@ -41,7 +48,7 @@ def write_shard(path: Path, episodes: Sequence[Episode]) -> None:
     sizes = {episode.steps.image.shape[1:] for episode in episodes}
     if len(sizes) != 1:
         raise ShapeError(f"{path}: a shard needs images of one size, found {sorted(sizes) or 'no episode'}")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name.lstrip('.')}.{os.getpid()}.tmp")
     with temporary.open("wb") as file:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL) as archive:
             for name in ARRAYS:
@@ -131,48 +138,106 @@ class StoreWriter:
         folder: of the store, made if missing.
         prefix: of the names of the shards; one writer at a time uses a prefix.
         per_shard: episodes after which a shard is written.
+        parts: write each episode at once too, and begin with the parts of a writer that died.
 
     Raises:
         BagError: the folder cannot be made, or the prefix holds a dot.
+
+    Attributes:
+        refused: why parts were not taken up; they are removed.
     """
 
-    def __init__(self, folder: Path, prefix: str, per_shard: int = 32) -> None:
+    def __init__(self, folder: Path, prefix: str, per_shard: int = 32, parts: bool = False) -> None:
         if "." in prefix:
             raise BagError(f"prefix '{prefix}' of an episode store: must not hold a dot")
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise BagError(f"{folder}: cannot hold an episode store: {error}") from error
+        self.refused: list[str] = []
         self._folder = folder
         self._prefix = prefix
         self._per_shard = per_shard
+        self._keeps_parts = parts
         self._waiting: list[Episode] = []
-        for leftover in folder.glob(f".{prefix}-*{SUFFIX}.*.tmp"):
+        self._parts: list[Path] = []
+        self._place = 0  # in the shard to come
+        for leftover in folder.glob(f".{prefix}-{DIGITS}{SUFFIX}.*.tmp"):
             leftover.unlink()  # of a writer that died
-        taken = [int(p.name.split(".")[0].rsplit("-", 1)[1]) for p in folder.glob(f"{prefix}-*{SUFFIX}")]
+        taken = [int(path.name.split(".")[0].rsplit("-", 1)[1]) for path in self._shards()]
         self._next = max(taken, default=-1) + 1
+        if parts:
+            self._take_up()
 
     @property
-    def shards(self) -> int:
-        """Number of the next shard: how many were ever written under the prefix."""
-        return self._next
+    def number(self) -> int:
+        """Of the next episode under the prefix; a shard that was flushed early counts as full."""
+        return self._next * self._per_shard + self._place
+
+    def count(self) -> int:
+        """Return how many episodes the prefix has, those that wait included; errors as `read_infos`."""
+        return len(self._waiting) + sum(len(read_infos(path)) for path in self._shards())
 
     def append(self, episode: Episode) -> Path | None:
-        """Take an episode; return the path of the shard if this one filled it."""
-        if self._waiting and self._waiting[0].steps.image.shape[1:] != episode.steps.image.shape[1:]:
-            self.flush()
+        """Take an episode; return the path of the shard if this one filled it; errors as `write_shard`."""
+        self._flush_other_size(episode)
+        if self._keeps_parts:
+            part = self._folder / f".{self._path().name}.{self._place:06d}{PART}"
+            write_shard(part, [episode])
+            self._parts.append(part)
         self._waiting.append(episode)
-        return self.flush() if len(self._waiting) >= self._per_shard else None
+        self._place += 1
+        return self.flush() if self._place >= self._per_shard else None
 
     def flush(self) -> Path | None:
         """Write what waits; return the path of the shard, None if nothing waited; errors as `write_shard`."""
         if not self._waiting:
             return None
-        path = self._folder / f"{self._prefix}-{self._next:06d}{SUFFIX}"
+        path = self._path()
         write_shard(path, self._waiting)
-        self._waiting = []
+        for part in self._parts:
+            part.unlink(missing_ok=True)
+        self._waiting, self._parts, self._place = [], [], 0
         self._next += 1
         return path
+
+    def _path(self) -> Path:
+        return self._folder / f"{self._prefix}-{self._next:06d}{SUFFIX}"
+
+    def _shards(self) -> list[Path]:
+        return sorted(self._folder.glob(f"{self._prefix}-{DIGITS}{SUFFIX}"))
+
+    def _flush_other_size(self, episode: Episode) -> None:
+        if self._waiting and self._waiting[0].steps.image.shape[1:] != episode.steps.image.shape[1:]:
+            self.flush()
+
+    def _take_up(self) -> None:
+        """Let the parts of a writer that died wait for their shard, less what it had written by then."""
+        parts = sorted(self._folder.glob(f".{self._prefix}-{DIGITS}{SUFFIX}.{DIGITS}{PART}"))
+        written = self._newest_ids() if parts else set()
+        for part in parts:
+            try:
+                (episode,) = read_shard(part)
+            except BagError as error:
+                self.refused.append(str(error))
+                part.unlink()
+                continue
+            if episode.info.episode_id in written:
+                part.unlink()
+                continue
+            self._flush_other_size(episode)
+            self._waiting.append(episode)
+            self._parts.append(part)
+            self._place = int(part.name.split(".")[-2]) + 1
+        if self._place >= self._per_shard:
+            self.flush()
+
+    def _newest_ids(self) -> set[str]:
+        """Return the episodes of the newest shard, none if it is torn; older ones have left no parts."""
+        try:
+            return {info.episode_id for path in self._shards()[-1:] for info in read_infos(path)}
+        except BagError:
+            return set()
 
     def __enter__(self) -> "StoreWriter":
         return self

@@ -1,7 +1,8 @@
 """All parameters of a training run in one frozen dataclass, saved beside its checkpoints."""
 
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
 
 from qtopt_learner.augment import AugmentConfig
 from qtopt_learner.conservative import ConservativeConfig
@@ -129,8 +130,43 @@ class TrainConfig:
             raise ConfigError(
                 f"loss quantile with conservative.weight {self.conservative.weight}: it has no logits; set 0"
             )
+        self._refuse_idle()
+
+    def _refuse_idle(self) -> None:
+        labels = self.labels
+        for group, name, need in _idle(self.loss, labels.kind, labels.fresh):
+            value, default = getattr(getattr(self, group), name), getattr(_DEFAULTS[group], name)
+            if value != default:
+                raise ConfigError(
+                    f"{group}.{name} {value} with loss {self.loss}, labels of kind {labels.kind}, fresh "
+                    f"{labels.fresh}: nothing would use it; leave it at {default}, or set {need}"
+                )
 
     @property
     def network_parameters(self) -> dict[str, object]:
         """Parameters of the network, with what the loss needs of it."""
         return dict(self.network_config) | (self.quantile.of_network() if self.loss == "quantile" else {})
+
+
+_DEFAULTS = {"quantile": QuantileConfig(), "labels": LabelConfig()}
+
+
+def _idle(loss: str, kind: str, fresh: bool) -> Iterator[tuple[str, str, str]]:
+    """Yield the parameters that these leave without effect: group, name, and what to set for it."""
+    if loss != "quantile":
+        yield from (("quantile", entry.name, "loss to quantile") for entry in fields(QuantileConfig))
+    if kind != "bellman" or fresh:
+        yield "labels", "age_limit", "labels.kind to bellman and labels.no-fresh"
+    if kind != "bellman":
+        for name in ("n_step", "through", "monte_carlo_bound"):
+            yield "labels", name, "labels.kind to bellman"
+
+
+def without_idle(saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a stored TrainConfig without values that had no effect, and that it has refused since."""
+    kept = {**saved, **{group: dict(saved.get(group, {})) for group in _DEFAULTS}}
+    labels = kept["labels"]
+    chosen = kept.get("loss", TrainConfig.loss), labels.get("kind", LabelConfig.kind)
+    for group, name, _ in _idle(*chosen, labels.get("fresh", LabelConfig.fresh)):
+        kept[group].pop(name, None)
+    return kept

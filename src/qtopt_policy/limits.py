@@ -1,13 +1,16 @@
 """The limits of a move, applied by the guard and, before recording, by the policy: the same function."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from qtopt_policy.errors import ConfigError
-from qtopt_policy.geometry import Pose, multiply, quaternion_about_z, wrap_angle
+from qtopt_policy.geometry import Pose, multiply, pointing_down, quaternion_about_z, wrap_angle
 
 Vector3 = tuple[float, float, float]
+
+# How far a target may be from pointing straight down [rad]: min_height counts on fingers that do.
+TILT_TOLERANCE = 0.1
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,9 @@ class Limits:
     tip_offset: float = 0.0
 
     def __post_init__(self) -> None:
+        for entry in fields(self):  # first: a NaN passes comparisons, and max() drops it
+            if not np.isfinite(getattr(self, entry.name)).all():
+                raise ConfigError(f"{entry.name} {getattr(self, entry.name)}: must be finite")
         if not np.less(self.workspace_min, self.workspace_max).all():
             raise ConfigError(f"workspace_min {self.workspace_min} is not below {self.workspace_max}")
         for name in ("max_step_length", "max_step_yaw", "max_tool_speed", "max_tool_yaw_speed"):
@@ -52,11 +58,25 @@ class Limits:
             raise ConfigError(f"max_yaw {self.max_yaw}: must be in (0, pi)")
         if not 0.0 < self.joint_speed_fraction <= 1.0:
             raise ConfigError(f"joint_speed_fraction {self.joint_speed_fraction}: must be in (0, 1]")
+        for name in ("table_clearance", "tip_offset"):
+            if getattr(self, name) < 0.0:
+                raise ConfigError(f"{name} {getattr(self, name)}: must be 0 or above")
+        if not self.min_height < self.workspace_max[2]:
+            raise ConfigError(
+                f"workspace_max {self.workspace_max}: z must be above {self.min_height:g}, the lowest height "
+                f"with surface_height {self.surface_height}, table_clearance {self.table_clearance} and "
+                f"tip_offset {self.tip_offset}"
+            )
 
     @property
     def min_height(self) -> float:
         """Lowest allowed height of the tool point [m]: the box, or the clearance above the surface."""
         return max(self.workspace_min[2], self.surface_height + self.table_clearance + self.tip_offset)
+
+
+def tilt(tool: Pose) -> float:
+    """Return the angle [rad] from `tool` to a tool of the same yaw that points straight down."""
+    return tool.angle(pointing_down(tool.position, tool.yaw()))
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike
 from qtopt_policy.camera import CameraModel, Mount
 from qtopt_policy.config import load_config
 from qtopt_policy.drivers import CameraTopics, DriverConfig
-from qtopt_policy.errors import ConfigError
+from qtopt_policy.errors import ConfigError, ShapeError
 from qtopt_policy.geometry import Pose
-from qtopt_policy.limits import Limits, Vector3
+from qtopt_policy.limits import TILT_TOLERANCE, Limits, Vector3, clip, tilt
 
 Pose7 = tuple[float, float, float, float, float, float, float]
 GripperDrive = Literal["topic", "gripper_command", "parallel_gripper_command"]
@@ -159,6 +159,11 @@ class RobotConfig:
     def __post_init__(self) -> None:
         if len(self.home) != len(self.arm_joints):
             raise ConfigError(f"home has {len(self.home)} values for {len(self.arm_joints)} arm_joints")
+        if not np.isfinite(self.home).all():
+            raise ConfigError(f"home {list(self.home)}: must be finite")
+        for name, values in (("drop", self.drop), ("start", self.start)):
+            if values is not None:
+                _check_target(name, values, self.limits)
         if len(self.driver.max_joint_effort) not in (0, len(self.arm_joints)):
             raise ConfigError(
                 f"driver: max_joint_effort has {len(self.driver.max_joint_effort)} values for "
@@ -182,6 +187,29 @@ class RobotConfig:
     def start_pose(self) -> Pose:
         """Tool pose at the start of an episode in the base frame."""
         return Pose.from_array(self.drop if self.start is None else self.start)
+
+
+def _check_target(name: str, values: Pose7, limits: Limits) -> None:
+    """Check that the guard lets the tool reach the pose `values` of the key `name`.
+
+    Raises:
+        ConfigError: it is no pose, lies outside the workspace or does not point down.
+    """
+    try:
+        pose = Pose.from_array(values)
+    except ShapeError as error:
+        raise ConfigError(f"{name} {list(values)}: {error}") from error
+    clipped = clip(pose, pose, limits)
+    if clipped.reasons:
+        nearest = np.round(clipped.target.position, 4).tolist()
+        raise ConfigError(
+            f"{name} {list(values)}: beyond limits ({', '.join(clipped.reasons)}), which end at {nearest}"
+        )
+    if tilt(pose) > TILT_TOLERANCE:
+        raise ConfigError(
+            f"{name} {list(values)}: {tilt(pose):.3f} rad from pointing straight down, "
+            f"at most {TILT_TOLERANCE} rad"
+        )
 
 
 def load_robot(path: Path) -> RobotConfig:

@@ -8,6 +8,7 @@ from grasp_bringup.guard_types import GuardConfig
 from grasp_bringup.wish import Wish
 from qtopt_policy.errors import ConfigError, UnknownNameError
 from qtopt_policy.geometry import Pose, multiply, pointing_down
+from support.arms import ARM_JOINTS
 from support.guard_bench import KINEMATICS, LIMITS, START, START_Q, Bench, near, refusal
 
 
@@ -58,9 +59,40 @@ def test_wish_into_the_table_ends_at_the_clearance() -> None:
     assert verdict.target.position[2] == pytest.approx(0.03)
 
 
-def test_tilted_wish_is_refused() -> None:
-    tilt = np.array([0.0, np.sin(0.4), 0.0, np.cos(0.4)])
-    assert refusal(Bench().ask(Pose(START.position, multiply(tilt, START.quaternion)))) == "tilt"
+def leaning(angle: float, axis: int = 1, yaw: float = 0.0) -> Pose:
+    """Return the start pose tilted by `angle` [rad] about the base's x (0) or y (1)."""
+    lean = np.array([0.0, 0.0, 0.0, np.cos(angle / 2.0)])
+    lean[axis] = np.sin(angle / 2.0)
+    return Pose(START.position, multiply(lean, pointing_down(START.position, yaw).quaternion))
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("angle", [0.8, 0.15, -0.15])
+def test_tilted_wish_is_refused(angle: float, axis: int) -> None:
+    bench = Bench()
+    assert refusal(bench.ask(leaning(angle, axis, yaw=0.3))) == "tilt"
+    assert "rad from pointing straight down, at most 0.1 rad" in bench.guard.details["tilt"]
+    assert bench.ask(leaning(0.08 * np.sign(angle), axis, yaw=0.3)).target is not None
+
+
+@pytest.mark.parametrize("step", [0.08, 0.6])
+def test_tilts_do_not_add_up_over_wishes(step: float) -> None:
+    bench, q, tilt = Bench(), START_Q, 0.0
+    for _ in range(4):
+        bench.time += 0.01
+        target = leaning(tilt + step)
+        if bench.ask(target).target is not None:
+            q, tilt = KINEMATICS.solve(target, q).q, tilt + step
+            bench.measure(q)
+    assert tilt < 0.1
+    assert bench.guard.fired["tilt"] >= 3
+
+
+def test_tool_that_leans_far_is_not_righted_in_one_step() -> None:
+    bench = Bench()
+    bench.measure(KINEMATICS.solve(leaning(0.7), START_Q).q)
+    assert refusal(bench.ask(START)) == "tilt"
+    assert "0.700 rad from the measured pose" in bench.guard.details["tilt"]
 
 
 def test_wish_of_another_than_the_owner_is_refused() -> None:
@@ -235,6 +267,61 @@ def test_instants_of_overspeed_do_not_stop() -> None:
         rush(bench, joint=6, speed=2.0, duration=0.02)
         rush(bench, joint=6, speed=1.0, duration=0.0)
     assert not bench.guard.state.stopped
+
+
+def drift(bench: Bench, joint: int, speed: float, duration: float, period: float = 0.01) -> None:
+    """Turn one joint, from the start, with joint states that tell no velocity."""
+    q = START_Q.copy()
+    for _ in range(round(duration / period)):
+        bench.time += period
+        q[joint] += speed * period
+        bench.measure(q)
+
+
+@pytest.mark.parametrize("period", [0.001, 0.01, 0.033])
+@pytest.mark.parametrize(("joint", "speed", "name"), [(0, 0.95, "tool_speed"), (6, -2.0, "joint_speed")])
+def test_overspeed_stops_without_velocities_too(joint: int, speed: float, name: str, period: float) -> None:
+    bench = Bench()
+    drift(bench, joint, 0.0, 0.2, period)
+    drift(bench, joint, speed, 0.2, period)
+    assert bench.guard.state.stopped
+    assert bench.guard.fired[name]
+
+
+def test_speed_within_the_limits_and_leaps_do_not_stop_without_velocities() -> None:
+    bench = Bench()
+    for _ in range(4):
+        drift(bench, joint=6, speed=1.2, duration=0.2)
+        drift(bench, joint=6, speed=0.0, duration=0.2)  # begins with a leap back, too short to count
+    assert not bench.guard.state.stopped
+
+
+def test_joint_whose_speed_cannot_be_known_yet_is_named_as_unchecked() -> None:
+    bench = Bench()
+    speeds = bench.guard.measured.speeds
+    assert speeds.unchecked == ARM_JOINTS
+    drift(bench, joint=0, speed=0.1, duration=0.1)
+    assert speeds.unchecked == ()
+    assert speeds.untold == ARM_JOINTS
+    assert speeds.latest[0] == pytest.approx(0.1)
+    bench.time -= 50.0  # a simulator started anew
+    drift(bench, joint=0, speed=0.1, duration=0.02)
+    assert speeds.unchecked == ARM_JOINTS
+    bench.time += 0.01
+    velocity = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7])
+    bench.measure(velocity=velocity)
+    assert (speeds.latest == velocity).all()
+    assert speeds.unchecked == speeds.untold == ()
+
+
+def test_one_joint_without_velocity_does_not_hide_the_others() -> None:
+    bench = Bench()
+    velocity = np.array([np.nan, 0.0, 0.0, 0.0, 0.0, 0.0, 2.0])
+    for _ in range(15):
+        bench.time += 0.01
+        bench.measure(velocity=velocity)
+    assert bench.guard.state.stopped
+    assert "joint7" in bench.guard.state.reason
 
 
 def test_tool_pose_has_the_stamp_of_its_joint_state() -> None:

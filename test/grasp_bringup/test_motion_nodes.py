@@ -16,7 +16,7 @@ from grasp_bringup.guard_node import GuardNode
 from grasp_bringup.kinematics import Kinematics, kinematics_of
 from grasp_bringup.servo_node import ServoNode
 from qtopt_policy import topics
-from qtopt_policy.base_node import WARN, nanoseconds
+from qtopt_policy.base_node import OK, WARN, nanoseconds
 from qtopt_policy.geometry import Pose, pointing_down
 from qtopt_policy.robot import RobotConfig, load_robot
 from qtopt_policy.share import resolve
@@ -374,6 +374,15 @@ def test_a_limit_of_effort_that_cannot_be_checked_is_reported(make: Make, tmp_pa
     cell.wait_diagnostic("guard_node: efforts")
     assert cell.listener.levels["guard_node: efforts"] == WARN
     assert "joint1, joint2" in cell.listener.messages["guard_node: efforts"]
+
+
+def test_what_overspeed_is_found_by_is_reported(make: Make) -> None:
+    cell = make()  # its driver tells no velocities
+    found = "no velocity of joint1, joint2, "
+    told = cell.listener.messages
+    cell.graph.spin_until(lambda: told.get("guard_node: speeds", "").startswith(found), "a report of speeds")
+    assert "differences of positions" in told["guard_node: speeds"]
+    assert cell.listener.levels["guard_node: speeds"] == OK
 
 
 def test_tool_frame_that_the_urdf_lacks_fails_the_start_by_name(tmp_path: Path) -> None:

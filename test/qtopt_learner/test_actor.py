@@ -11,9 +11,10 @@ import torch
 
 from grasp_bringup.sim.env import GraspEnv
 from qtopt_learner.actor import Actor, ActorConfig, run_actor
+from qtopt_learner.cli_train import main
 from qtopt_learner.collect_sim import CollectSimConfig, collect_sim
 from qtopt_learner.crew import Crew, CrewError, actor_crew
-from qtopt_learner.store import read_store, shard_paths
+from qtopt_learner.store import PART, SUFFIX, read_infos, read_store, shard_paths
 from qtopt_policy.checkpoint import describe, save_checkpoint
 from qtopt_policy.errors import ConfigError
 from qtopt_policy.networks.registry import make_network
@@ -108,17 +109,44 @@ def test_senseless_configs_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_killed_actor_is_started_again_and_nothing_whole_is_lost(tmp_path: Path) -> None:
-    with Crew(actor_crew(ActorConfig(tmp_path, "a", "random", per_shard=1), 1)) as crew:
-        wait_for(lambda: len(shard_paths(tmp_path)) >= 2)
+    """Those of a shard that was not full are in it in the end; the weights tell: not played anew."""
+    store, path = tmp_path / "store", weights(tmp_path, seed=1)
+    with Crew(actor_crew(ActorConfig(store, "a", "cem", weights=path, per_shard=4), 1)) as crew:
         (pid,) = crew.pids
+        wait_for(lambda: stops_amid_a_shard(pid, store))
         os.kill(pid, signal.SIGKILL)
         wait_for(lambda: not crew.pids)
-        before = [episode.info.seed for episode in read_store(tmp_path)]
+        shards, before = len(shard_paths(store)), played_in(store)
+        assert len(before) > 4 * shards
+        weights(tmp_path, seed=2)
         assert crew.watch() == ["actor a0 died with -9: started again"]
-        wait_for(lambda: len(shard_paths(tmp_path)) >= len(before) + 2)
-    seeds = [episode.info.seed for episode in read_store(tmp_path)]
-    assert seeds[: len(before)] == before
-    assert len(set(seeds)) == len(seeds)
+        wait_for(lambda: len(shard_paths(store)) > shards)
+    after = [episode.info for episode in read_store(store)]
+    assert [(info.seed, info.checkpoint) for info in after[: len(before)]] == before
+    assert [info.seed for info in after] == [10_000 + 64 * played for played in range(len(after))]
+    assert after[-1].checkpoint != before[-1][1]
+    assert len(read_infos(shard_paths(store)[shards])) == 4
+    assert waiting(store) == []
+
+
+def played_in(store: Path) -> list[tuple[int | None, str]]:
+    """Return the scenes and weights of all episodes on disk, those included that wait for a shard."""
+    infos = [info for path in [*shard_paths(store), *waiting(store)] for info in read_infos(path)]
+    return [(info.seed, info.checkpoint) for info in infos]
+
+
+def waiting(store: Path) -> list[Path]:
+    return sorted(store.glob(f".*{PART}"))
+
+
+def stops_amid_a_shard(pid: int, store: Path) -> bool:
+    """Stop a process with SIGSTOP; let it go on unless two or three episodes wait for a shard to come."""
+    os.kill(pid, signal.SIGSTOP)
+    shards = {path.name.split(SUFFIX)[0].lstrip(".") + SUFFIX for path in waiting(store)}
+    amid = len(waiting(store)) in (2, 3) and not any((store / name).exists() for name in shards)
+    if not amid:
+        os.kill(pid, signal.SIGCONT)
+    return amid
 
 
 @pytest.fixture
@@ -152,6 +180,24 @@ def test_an_actor_that_is_terminated_keeps_what_it_played_and_is_not_done(tmp_pa
     assert len(set(seeds)) == len(seeds) == 5
     assert run_actor(config, lambda: False)
     assert len(list(read_store(tmp_path))) == 5
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_episodes_of_a_killed_actor_count_for_the_next_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where no crew starts it again: the whole command was killed."""
+    config = ActorConfig(tmp_path, "a", "random", episodes=4, per_shard=3)
+    killed = Actor(config)
+    for _ in range(2):
+        killed.play()
+    killed._env.close()
+    assert shard_paths(tmp_path) == []
+
+    (tmp_path / f".a-000000.episodes.npz.000002{PART}").write_bytes(b"torn")
+    assert run_actor(config, lambda: False)
+    assert [e.info.seed for e in read_store(tmp_path)] == [10_000 + 64 * played for played in range(4)]
+    assert "not used" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -216,3 +262,19 @@ def test_a_collection_whose_actors_die_ends_with_an_error(tmp_path: Path) -> Non
     broken = ActorConfig(tmp_path, "a", "random", mdp=tmp_path / "missing.yaml", episodes=4)
     with pytest.raises(CrewError, match="died"):
         collect_sim(CollectSimConfig(broken, patience=1))
+
+
+@pytest.mark.parametrize("name", ["index", "actors"])
+def test_what_a_collection_sets_itself_is_no_option(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    words = ["collect-sim", "--actor.store", str(tmp_path), "--actor.prefix", "a", "--actor.episodes", "1"]
+    with pytest.raises(SystemExit) as refused:
+        main([*words, f"--actor.{name}", "1"])
+    assert refused.value.code == 2
+    assert f"--actor.{name}" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["collect-sim", "--help"])
+    shown = capsys.readouterr().out
+    assert "--actor.episodes" in shown
+    assert f"--actor.{name}" not in shown

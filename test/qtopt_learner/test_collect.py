@@ -145,6 +145,7 @@ def test_demo_lets_the_shipped_and_the_scripted_policy_take_turns_on_unseen_obje
 
 
 def test_demo_takes_other_weights(graph: FakeGraph, tmp_path: Path) -> None:
+    Path("mine.safetensors").touch()
     demo.run(DemoConfig(episodes=1, checkpoint=Path("mine.safetensors"), out=tmp_path / "out"))
     assert asked(graph).checkpoint == Path("mine.safetensors")
 

@@ -119,13 +119,15 @@ def test_the_graph_runs_the_benchmarks_task() -> None:
     assert options.bags == Path("b")
 
 
-def test_over_the_graph_only_the_learned_policy_gets_the_weights() -> None:
-    config = EvaluateConfig(policies=("scripted", "cem"), checkpoint=Path("/mine"), through="graph")
+def test_over_the_graph_only_the_learned_policy_gets_the_weights(tmp_path: Path) -> None:
+    weights = tmp_path / "mine"
+    weights.touch()
+    config = EvaluateConfig(policies=("scripted", "cem"), checkpoint=weights, through="graph")
     given = {
         name: graph_options(config, load_benchmark(), name, range(2), Path("b")).checkpoint
         for name in config.policies
     }
-    assert given == {"scripted": None, "cem": Path("/mine")}
+    assert given == {"scripted": None, "cem": weights}
 
 
 def test_the_oracle_cannot_run_over_the_graph() -> None:

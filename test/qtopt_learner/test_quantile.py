@@ -192,5 +192,5 @@ def test_the_loss_tells_the_network_what_to_give() -> None:
     config = replace(CONFIG, quantile=QuantileConfig(8, "cvar", 0.4), network_config={"hidden": 4})
     expected = {"hidden": 4, "quantiles": 8, "risk": "cvar", "risk_parameter": 0.4}
     assert config.network_parameters == expected
-    plain = replace(config, loss="huber", labels=LabelConfig())
+    plain = replace(config, loss="huber", quantile=QuantileConfig(), labels=LabelConfig())
     assert plain.network_parameters == {"hidden": 4}

@@ -159,7 +159,7 @@ def numbers(folder: Path, name: str) -> list[float]:
 
 
 def test_each_batch_that_is_labelled_for_itself_has_a_relabelling_ratio_of_1(tmp_path: Path) -> None:
-    config = replace(CONFIG, steps=20, labels=replace(CONFIG.labels, fresh=True))
+    config = replace(CONFIG, steps=20, labels=replace(CONFIG.labels, fresh=True, age_limit=None))
     Run(tmp_path, Trainer(lambda: table(normalise=True), config, experience(), 0.9)).go()
     assert numbers(tmp_path, "relabel_ratio") == [1.0, 1.0]
 

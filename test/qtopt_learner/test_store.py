@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from qtopt_collector.episode import Episode
-from qtopt_learner.store import SUFFIX, StoreWriter, read_shard, read_store, shard_paths, write_shard
+from qtopt_learner.intake import find_sources
+from qtopt_learner.store import PART, SUFFIX, StoreWriter, read_shard, read_store, shard_paths, write_shard
 from qtopt_policy.errors import BagError, ShapeError
 from support.episodes import assert_same
 from support.recordings import recording
@@ -105,3 +106,130 @@ def test_a_store_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BagError, match="cannot hold an episode store"):
         StoreWriter(tmp_path / "file", "a")
+
+
+def parts(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in sorted(folder.glob(f".*{PART}"))}
+
+
+def ids(folder: Path) -> list[str]:
+    return [episode.info.episode_id for episode in read_store(folder)]
+
+
+def died(folder: Path, written: list[Episode], per_shard: int = 4, prefix: str = "a") -> StoreWriter:
+    """Return a writer that is left as SIGKILL leaves it: not flushed."""
+    writer = StoreWriter(folder, prefix, per_shard, parts=True)
+    for episode in written:
+        writer.append(episode)
+    return writer
+
+
+def test_parts_of_a_writer_that_died_are_taken_up_by_the_next_of_its_prefix(tmp_path: Path) -> None:
+    written = episodes(7)
+    died(tmp_path, written[:6])
+    assert (ids(tmp_path), len(parts(tmp_path))) == (["e0", "e1", "e2", "e3"], 2)
+    with StoreWriter(tmp_path, "a", 4, parts=True) as writer:
+        assert (writer.number, writer.count(), writer.refused) == (6, 6, [])
+        writer.append(written[6])
+    assert parts(tmp_path) == {}
+    for a, b in zip(written, read_store(tmp_path), strict=True):
+        assert_same(a, b)
+
+
+def test_readers_pass_over_parts(tmp_path: Path) -> None:
+    died(tmp_path, episodes(1))
+    assert len(parts(tmp_path)) == 1
+    assert find_sources(tmp_path) == []
+
+
+def test_a_writer_that_died_before_its_full_shard_is_made_good_at_once(tmp_path: Path) -> None:
+    written = died(tmp_path, episodes(2))
+    StoreWriter(tmp_path, "a", per_shard=2, parts=True)
+    assert ids(tmp_path) == ["e0", "e1"]
+    assert parts(tmp_path) == {}
+    assert written.count() == 4  # its own two, in memory, and the two of the shard
+
+
+def test_parts_whose_shard_was_written_are_not_taken_up_again(tmp_path: Path) -> None:
+    writer = died(tmp_path, episodes(3))
+    left = parts(tmp_path)
+    writer.flush()
+    for path, data in left.items():
+        path.write_bytes(data)  # killed after the shard, before the parts were removed
+    with StoreWriter(tmp_path, "a", 4, parts=True) as later:
+        assert (later.number, later.count()) == (4, 3)
+    assert ids(tmp_path) == ["e0", "e1", "e2"]
+    assert parts(tmp_path) == {}
+
+
+def test_a_part_that_is_not_in_the_shard_of_its_number_is_kept(tmp_path: Path) -> None:
+    """The old actor of a learner that was killed may end later than the new one starts."""
+    written = episodes(3)
+    old = died(tmp_path, written[:2])
+    new = died(tmp_path, [])
+    old.flush()
+    new.append(written[2])
+    with pytest.raises(BagError, match="exists already"):
+        new.flush()
+    StoreWriter(tmp_path, "a", 4, parts=True).flush()
+    assert ids(tmp_path) == ["e0", "e1", "e2"]
+    assert parts(tmp_path) == {}
+
+
+def test_a_torn_part_is_named_and_the_others_are_kept(tmp_path: Path) -> None:
+    died(tmp_path, episodes(3))
+    torn = list(parts(tmp_path))[1]
+    torn.write_bytes(torn.read_bytes()[:100])
+    with StoreWriter(tmp_path, "a", 4, parts=True) as writer:
+        (line,) = writer.refused
+        assert writer.number == 3
+    assert str(torn) in line
+    assert ids(tmp_path) == ["e0", "e2"]
+    assert parts(tmp_path) == {}
+
+
+def test_parts_outlive_a_newest_shard_that_is_torn(tmp_path: Path) -> None:
+    died(tmp_path, episodes(5))
+    (shard,) = shard_paths(tmp_path)
+    shard.write_bytes(shard.read_bytes()[:100])
+    with StoreWriter(tmp_path, "a", 4, parts=True):
+        pass
+    shard.unlink()
+    assert ids(tmp_path) == ["e4"]
+
+
+def test_parts_of_another_image_size_get_a_shard_of_their_own(tmp_path: Path) -> None:
+    first, second = episodes(2)
+    small = replace(second, steps=replace(second.steps, image=second.steps.image[:, ::2, ::2]))
+    died(tmp_path, [first])
+    with StoreWriter(tmp_path, "a", 4, parts=True) as writer:
+        writer.append(small)
+    assert [e.steps.image.shape[1] for e in read_store(tmp_path)] == [64, 32]
+    assert parts(tmp_path) == {}
+
+
+def test_a_writer_takes_up_what_is_of_its_prefix_alone(tmp_path: Path) -> None:
+    died(tmp_path, episodes(1), prefix="a-1")
+    (tmp_path / f".a-1-000000{SUFFIX}.1.tmp").write_bytes(b"half")
+    with StoreWriter(tmp_path, "a", parts=True) as writer:
+        assert (writer.number, writer.count()) == (0, 0)
+    assert len(parts(tmp_path)) == 1
+    assert (tmp_path / f".a-1-000000{SUFFIX}.1.tmp").exists()
+
+
+def test_what_a_writer_left_half_written_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(path: Path, _: Path) -> None:
+        raise KeyboardInterrupt(path.name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", killed)
+        with pytest.raises(KeyboardInterrupt):
+            died(tmp_path, episodes(1))
+    assert len(list(tmp_path.iterdir())) == 1
+    StoreWriter(tmp_path, "a", parts=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_writer_that_was_not_asked_for_parts_writes_none(tmp_path: Path) -> None:
+    StoreWriter(tmp_path, "a").append(episodes(1)[0])
+    assert list(tmp_path.iterdir()) == []

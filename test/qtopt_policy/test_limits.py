@@ -1,3 +1,5 @@
+from dataclasses import fields, replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -90,6 +92,36 @@ def test_the_table_is_named_and_kept_clear() -> None:
 def test_an_empty_box_is_refused() -> None:
     with pytest.raises(ConfigError, match="workspace_min"):
         Limits((0.3, 0.0, 0.0), (0.2, 0.1, 0.1))
+
+
+FLOATS = [entry.name for entry in fields(Limits) if entry.type is float]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", FLOATS)
+def test_a_limit_that_is_not_finite_is_refused_by_name(name: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=f"{name} {value}: must be finite"):
+        Limits((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), **{name: value})
+
+
+def test_a_box_without_a_wall_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"workspace_max .*must be finite"):
+        Limits((0.0, 0.0, 0.0), (1.0, 1.0, np.inf))
+
+
+@pytest.mark.parametrize("name", ["table_clearance", "tip_offset"])
+def test_a_distance_from_the_surface_below_zero_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name} -0.05: must be 0 or above"):
+        Limits((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), **{name: -0.05})
+
+
+def test_a_surface_that_leaves_no_room_in_the_box_is_refused() -> None:
+    with pytest.raises(
+        ConfigError, match=r"z must be above 0.615, the lowest height with surface_height 0.6, "
+    ):
+        replace(LIMITS, surface_height=0.6)
+    with pytest.raises(ConfigError, match="z must be above"):
+        replace(LIMITS, surface_height=0.485)  # the box would be a sheet at its top
 
 
 @pytest.mark.parametrize("name", ["max_step_length", "max_tool_speed", "joint_speed_fraction"])

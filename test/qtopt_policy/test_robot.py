@@ -49,6 +49,16 @@ def test_a_shipped_robot_says_truthfully_whether_it_was_tested(path: Path) -> No
         assert "https://github.com/" in text
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_only_simulated_fingers_are_taken_to_react_at_once(path: Path) -> None:
+    driver = load_robot(path).driver
+    if driver.simulated:
+        assert driver.gripper_reaction_time == 0.1  # the benchmark's results rest on it
+    else:
+        assert driver.gripper_reaction_time > 0.2
+        assert "gripper_reaction_time: 0.5  # a guess" in path.read_text()
+
+
 def described(path: Path) -> tuple[RobotConfig, Kinematics]:
     """Return a shipped robot with its kinematics; skip where its description is not installed."""
     robot = load_robot(path)
@@ -104,7 +114,15 @@ def raw() -> dict[str, object]:
         (("gripper", "joints"), ["joint1"], r"joints \['joint1'\] are both"),
         (("gripper_command",), "modbus", "'modbus' is not one of 'topic', 'gripper_command'"),
         (("home",), [0.0] * 6, "home has 6 values for 7 arm_joints"),
+        (("home",), [float("nan")] * 7, r"my_arm.yaml: home \[nan, .*must be finite"),
+        (("drop",), [0.5, 0.0, float("nan"), 1.0, 0.0, 0.0, 0.0], "drop .*not finite"),
+        (("drop",), [0.5, 0.0, 0.12, 0.0, 0.0, 0.0, 0.0], "drop .*zero length"),
+        (("drop",), [0.5, 0.3, 0.12, 1.0, 0.0, 0.0, 0.0], r"drop .*\(workspace\), .*0.15, 0.12\]"),
+        (("start",), [0.5, 0.0, 0.01, 1.0, 0.0, 0.0, 0.0], r"start .*\(table_clearance\)"),
+        (("start",), [0.5, 0.0, 0.18, 0.0, 0.0, 0.0, 1.0], "start .*3.142 rad from pointing straight down"),
+        (("limits", "surface_height"), float("nan"), "my_arm.yaml: limits: surface_height nan"),
         (("driver", "stroke_time"), 0.0, "stroke_time 0.0: must be above 0"),
+        (("driver", "gripper_reaction_time"), 0.0, "gripper_reaction_time 0.0: must be above 0"),
         (("driver", "max_joint_acceleration"), -1.0, "max_joint_acceleration -1.0"),
         (("driver", "max_joint_effort"), [80.0, 80.0], "max_joint_effort has 2 values for 7 arm_joints"),
         (("driver", "max_joint_effort"), [-1.0] * 7, "max_joint_effort .*each must be 0"),
