@@ -14,6 +14,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
 from grasp_bringup.controllers_node import controller_states
 from grasp_bringup.gripper import GripperCore, GripperResult
 from grasp_bringup.gripper_drive_node import make_drive
+from grasp_bringup.node_spec import CLOCK, OWN_CLOCK
 from grasp_bringup.observed import Heard, ImageFacts, InfoFacts, Observed
 from qtopt_policy import topics
 from qtopt_policy.base_node import RECORD_QOS, SENSOR_QOS, nanoseconds, pose_values
@@ -30,8 +31,11 @@ PATIENCE = 10.0  # [s] of wall time beyond a stroke's deadline, for a simulation
 class DoctorNode(Node):  # type: ignore[misc]
     """Keeps what comes on the topics of one robot and one of its cameras."""
 
-    def __init__(self, robot: RobotConfig, camera: str) -> None:
-        super().__init__("doctor_node")
+    def __init__(self, robot: RobotConfig, camera: str, namespace: str = "") -> None:
+        own_clock = robot.driver.simulated and namespace.strip("/")  # as grasp_bringup.system has it
+        rules = [item for source, target in OWN_CLOCK for item in ("-r", f"{source}:={target}")]
+        arguments = ["--ros-args", *rules] if own_clock else None
+        super().__init__("doctor_node", namespace=namespace.strip("/") or None, cli_args=arguments)
         self._robot, self._where = robot, robot.camera_topics(camera)
         self._kind = Image if self._where.transport == "raw" else CompressedImage
         self._stamps: dict[str, list[float]] = {}
@@ -49,7 +53,7 @@ class DoctorNode(Node):  # type: ignore[misc]
     @property
     def simulated(self) -> bool:
         """Whether somebody publishes a simulator's clock."""
-        return int(self.count_publishers("/clock")) > 0
+        return int(self.count_publishers(self.resolve_topic_name(CLOCK))) > 0
 
     def now(self) -> float:
         """Return ROS time [s]."""
@@ -133,8 +137,9 @@ class DoctorNode(Node):  # type: ignore[misc]
         """
         if obstacle := self._gripper_obstacle():
             raise QtoptError(f"gripper: {obstacle}")
-        deadline = self._robot.driver.gripper_deadline
-        core = self._core = GripperCore(self._robot.gripper, deadline)
+        driver = self._robot.driver
+        deadline = driver.gripper_deadline
+        core = self._core = GripperCore(self._robot.gripper, deadline, driver.gripper_reaction_time)
         position = core.position(close)
         self._drive.send(close, position)
         core.commanded(close, self.now(), self._drive.served)
@@ -153,7 +158,9 @@ class DoctorNode(Node):  # type: ignore[misc]
         )
 
 
-def examine(robot: RobotConfig, camera: str, seconds: float, may_move: Callable[[], str]) -> Observed:
+def examine(
+    robot: RobotConfig, camera: str, seconds: float, may_move: Callable[[], str], namespace: str = ""
+) -> Observed:
     """Listen to a live graph and, if allowed, open and close the gripper.
 
     Args:
@@ -161,9 +168,10 @@ def examine(robot: RobotConfig, camera: str, seconds: float, may_move: Callable[
         camera: name of the active one.
         seconds: to listen, after discovery [s of wall time].
         may_move: called once after listening; returns why the gripper may not be moved, "" if it may.
+        namespace: of the robot's nodes.
     """
     rclpy.init()
-    node = DoctorNode(robot, camera)
+    node = DoctorNode(robot, camera, namespace)
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:

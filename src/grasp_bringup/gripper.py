@@ -6,12 +6,12 @@ from typing import Literal
 
 from qtopt_policy.errors import ConfigError
 from qtopt_policy.robot import GripperConfig
-from qtopt_policy.step_rule import REACTION_TIME, SETTLE_CHANGE, SETTLE_TIME
+from qtopt_policy.step_rule import SETTLE_CHANGE, SETTLE_TIME
 
 Outcome = Literal["reached", "stalled", "deadline", "refused"]
 
 REACHED_TOLERANCE = 0.002  # [m] of aperture
-RETRY_PAUSE = 1.0  # [s] before a command that an action server refused is sent again
+RETRY_PAUSE = 1.0  # [s] before a command that an action server refused, or did not end in time, is sent again
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ class GripperResult:
         stalled: whether an action server says that they stopped before their goal; None: nobody says.
         effort: grip force that an action server reports, or None.
         detail: what the server says, for people.
+        reaction: from the command to the first joint state that shows a motion [s]; None: none did.
     """
 
     close: bool
@@ -56,6 +57,7 @@ class GripperResult:
     stalled: bool | None = None
     effort: float | None = None
     detail: str = ""
+    reaction: float | None = None
 
     @property
     def suspicious(self) -> bool:
@@ -64,18 +66,31 @@ class GripperResult:
 
 
 class GripperCore:
-    """Turns level-triggered wishes into commands on edges and follows each to its end."""
+    """Turns level-triggered wishes into commands on edges and follows each to its end.
 
-    def __init__(self, config: GripperConfig, deadline: float) -> None:
-        if not deadline > REACTION_TIME + SETTLE_TIME:
-            raise ConfigError(f"deadline {deadline} s: must be above {REACTION_TIME + SETTLE_TIME} s")
+    Args:
+        config: the gripper.
+        deadline: time in which the fingers must rest, or an action must have a result, after a command [s].
+        reaction_time: fingers that have not moved so long after a command do not move any more [s].
+
+    Raises:
+        ConfigError: the deadline leaves no time to react and to rest.
+    """
+
+    def __init__(self, config: GripperConfig, deadline: float, reaction_time: float) -> None:
+        least = reaction_time + SETTLE_TIME
+        if not deadline > least:
+            raise ConfigError(
+                f"deadline {deadline} s: must be above {least:g} s (driver.gripper_reaction_time and a rest)"
+            )
         self._config = config
-        self._deadline = deadline
+        self._deadline, self._reaction_time = deadline, reaction_time
         self._closed: bool | None = None
         self._since: float | None = None
         self._served = False
         self._answer: ServerAnswer | None = None
-        self._refused_until = float("-inf")
+        self._retry_at = float("-inf")
+        self._reaction: float | None = None
         self._aperture = float("nan")
         self._rest_aperture = float("nan")
         self._rest_since = 0.0
@@ -94,9 +109,10 @@ class GripperCore:
     def is_edge(self, close: bool, now: float = math.inf) -> bool:
         """Return whether a wish asks for something else than the last command at `now` [s].
 
-        A command that a server refused counts as not given, but only after RETRY_PAUSE.
+        A command that a server refused, or did not end in time, counts as not given, but only after
+        RETRY_PAUSE.
         """
-        return close != self._closed and now >= self._refused_until
+        return close != self._closed and now >= self._retry_at
 
     def position(self, close: bool) -> float:
         """Return the joint position to command [m or rad]."""
@@ -112,7 +128,7 @@ class GripperCore:
         """
         self._closed = close
         self._since = now
-        self._served, self._answer = served, None
+        self._served, self._answer, self._reaction = served, None, None
         self._rest_aperture, self._rest_since = self._aperture, now
 
     def answered(self, answer: ServerAnswer) -> None:
@@ -124,6 +140,9 @@ class GripperCore:
         self._seen = now
         self._aperture = self._config.aperture(position)
         if not abs(self._aperture - self._rest_aperture) <= SETTLE_CHANGE:
+            known = not math.isnan(self._rest_aperture)
+            if known and self._reaction is None and self._since is not None and now >= self._since:
+                self._reaction = now - self._since
             self._rest_aperture, self._rest_since = self._aperture, now
 
     def check(self, now: float) -> GripperResult | None:
@@ -142,10 +161,12 @@ class GripperCore:
             (answer.stalled and not answer.reached) if answer.stalled or answer.reached else None,
             answer.effort,
             answer.detail,
+            self._reaction,
         )
         self._since = None
-        if outcome == "refused":
-            self._closed, self._refused_until = None, now + RETRY_PAUSE
+        # gripper_node cancels a goal that has missed its deadline: it may never be carried out.
+        if outcome == "refused" or (outcome == "deadline" and self._served):
+            self._closed, self._retry_at = None, now + RETRY_PAUSE
         return result
 
     def _outcome(self, closed: bool, now: float) -> Outcome | None:
@@ -157,7 +178,8 @@ class GripperCore:
         if answer is not None and (answer.stalled or answer.reached):
             return "reached" if answer.reached else "stalled"
         # Judged by what was measured: joint states that come late say nothing about the time since.
-        rests = self._seen - self._rest_since >= SETTLE_TIME and self._seen - self._since >= REACTION_TIME
+        begun = self._reaction is not None or self._seen - self._since >= self._reaction_time
+        rests = begun and self._seen - self._rest_since >= SETTLE_TIME
         if rests and (answer is not None or not self._served):
             wanted = self._config.aperture(self.position(closed))
             return "reached" if abs(self._aperture - wanted) <= REACHED_TOLERANCE else "stalled"

@@ -35,7 +35,7 @@ class GripperNode(MotionNode):
         """Build the gripper and connect it."""
         robot = self.robot()
         deadline = self.parameter("deadline", float) or robot.driver.gripper_deadline
-        self._core = GripperCore(robot.gripper, deadline)
+        self._core = GripperCore(robot.gripper, deadline, robot.driver.gripper_reaction_time)
         self._joint = robot.gripper.joints[0]
         self._buffer = JointBuffer()
         self._drive = make_drive(self, robot)

@@ -76,12 +76,13 @@ def options_from(arguments: Mapping[str, str]) -> SystemOptions:
 
 
 def _typed(name: str, text: str, hint: Any) -> Any:
-    if hint not in (bool, int, float):
+    (kind,) = set(typing.get_args(hint) or (hint,)) - {type(None)}
+    if kind not in (bool, int, float):
         return text
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"launch arguments: {name}: {text!r} is not a {hint.__name__}") from error
+        raise ConfigError(f"launch arguments: {name}: {text!r} is not a {kind.__name__}") from error
 
 
 def _declaration(entry: "dataclasses.Field[Any]") -> DeclareLaunchArgument:

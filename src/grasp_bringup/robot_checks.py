@@ -8,11 +8,9 @@ from grasp_bringup.gripper import GripperResult
 from grasp_bringup.kinematics import Kinematics
 from grasp_bringup.observed import Heard, Observed
 from grasp_bringup.reach import TURNS, ReachMap
+from qtopt_policy.mdp import MdpConfig
 from qtopt_policy.robot import RobotConfig
 
-MIN_JOINT_RATE = (
-    20.0  # [Hz]: poses are interpolated at an image's stamp, over at most 50 ms (design of a step)
-)
 MAX_JOINT_GAP = 0.2  # [s]: the guard stops the arm then
 MAX_AGE = 0.2  # [s] at arrival: beyond it, clocks differ or the network is too slow
 TOOL_TOLERANCE = 0.002  # [m] between the guard's tool pose and the one computed here, of an arm at rest
@@ -41,7 +39,7 @@ def stale(subject: str, heard: Heard, max_age: float) -> Iterator[Finding]:
         yield Finding(subject, "wrong", text, mend)
 
 
-def check_joints(robot: RobotConfig, observed: Observed) -> Iterator[Finding]:
+def check_joints(robot: RobotConfig, mdp: MdpConfig, observed: Observed) -> Iterator[Finding]:
     """Joint states: there, fresh, often enough, with the names of the robot file."""
     heard = observed.joints
     trouble = silent(heard, "sensor_msgs/msg/JointState", "start joint_state_broadcaster, or remap its topic")
@@ -64,15 +62,16 @@ def check_joints(robot: RobotConfig, observed: Observed) -> Iterator[Finding]:
         stamps = observed.joint_stamps.get(joint, ())
         if stamps:
             one = Heard(heard.topic, heard.publishers, heard.types, stamps, heard.ages)
-            yield _joint_rate(f"{kind} joints", one, kind == "arm")
+            yield _joint_rate(f"{kind} joints", one, mdp.max_skew)
     yield from stale("JointState", heard, MAX_AGE)
 
 
-def _joint_rate(subject: str, heard: Heard, arm: bool) -> Finding:
+def _joint_rate(subject: str, heard: Heard, max_skew: float) -> Finding:
+    """Return whether joints come often enough: an image farther than `max_skew` [s] from one is refused."""
     text = f"{heard.rate:.1f} Hz, longest gap {heard.longest_gap:.3f} s"
-    if arm and not heard.rate >= MIN_JOINT_RATE:
+    if not 1.0 / heard.rate <= max_skew:
         mend = "raise the publisher's rate (state_publish_rate, joint_state_publisher rate)"
-        return Finding(subject, "wrong", f"{text}; at least {MIN_JOINT_RATE:.0f} Hz is needed", mend)
+        return Finding(subject, "wrong", f"{text}; images need them at most {max_skew} s apart", mend)
     if not heard.longest_gap <= MAX_JOINT_GAP:
         mend = "raise the publisher's rate, or find what delays it"
         return Finding(subject, "wrong", f"{text}: the guard stops the arm at {MAX_JOINT_GAP} s", mend)
@@ -153,20 +152,41 @@ def check_reach(reach: ReachMap, picture: str) -> Iterator[Finding]:
     yield Finding("workspace", "wrong", f"{text}; not reachable, for one: {first} m", mend)
 
 
-def check_strokes(robot: RobotConfig, observed: Observed) -> Iterator[Finding]:
-    """The gripper opens and closes, and the aperture map says so."""
+def check_strokes(robot: RobotConfig, mdp: MdpConfig, observed: Observed) -> Iterator[Finding]:
+    """The gripper opens and closes, within the time that a step gives it, and the aperture map says so."""
     if not observed.strokes:
         reason = observed.strokes_skipped or "not tried"
         yield Finding("gripper strokes", "absent", reason, "qtopt doctor --robot <file> --gripper yes")
         return
     for result in observed.strokes:
-        trouble = _stroke_trouble(robot, result)
+        trouble = _no_motion(robot, result) or _stroke_trouble(robot, result) or _slow(mdp, result)
         command = "close" if result.close else "open"
         text = f"{command}: {result.outcome} at {result.aperture:.4f} m after {result.duration:.2f} s"
+        text += "" if result.reaction is None else f", moved after {result.reaction:.2f} s"
         if trouble:
             yield Finding("gripper strokes", "wrong", f"{text}: {trouble[0]}", trouble[1])
         else:
             yield Finding("gripper strokes", "ok", text)
+
+
+def _no_motion(robot: RobotConfig, result: GripperResult) -> tuple[str, str] | None:
+    """Return what is wrong with a stroke that began later than a step waits for it, or not at all."""
+    allowed, reaction = robot.driver.gripper_reaction_time, result.reaction
+    if result.outcome == "stalled" and reaction is None:
+        mend = f"raise driver.gripper_reaction_time ({allowed} s); else look at the gripper driver's log"
+        return "the fingers did not move", mend
+    if reaction is not None and reaction > allowed:
+        mend = f"raise driver.gripper_reaction_time ({allowed} s) well above that"
+        return "a step does not wait so long for a motion", mend
+    return None
+
+
+def _slow(mdp: MdpConfig, result: GripperResult) -> tuple[str, str] | None:
+    """Return what is wrong with a stroke that lasts longer than a step waits for it."""
+    if result.duration <= mdp.gripper_timeout:
+        return None
+    mend = "a faster stroke, or a copy of config/mdp.yaml with a longer gripper_timeout (mdp:=<file>)"
+    return f"a step ends after gripper_timeout {mdp.gripper_timeout} s, before the fingers rest", mend
 
 
 def _stroke_trouble(robot: RobotConfig, result: GripperResult) -> tuple[str, str] | None:

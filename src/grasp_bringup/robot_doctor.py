@@ -51,6 +51,7 @@ class DoctorOptions:
         gripper: whether to open and close it; `ask` asks on the terminal.
         picture: PNG file of the reachable workspace, to be written.
         one_machine: all nodes run on this machine.
+        namespace: of the robot's nodes.
     """
 
     camera: str = "wrist"
@@ -60,6 +61,7 @@ class DoctorOptions:
     gripper: Literal["ask", "yes", "no"] = "ask"
     picture: Path = Path("reach.png")
     one_machine: bool = False
+    namespace: str = ""
 
 
 def judge_robot(
@@ -92,9 +94,9 @@ def _findings(
     checkpoint: CheckpointInfo | None,
 ) -> Iterator[Finding]:
     yield Finding("robot file", "ok", f"{robot.name}, tested: {robot.driver.tested}")
-    yield from check_joints(robot, observed)
+    yield from check_joints(robot, mdp, observed)
     yield from check_controllers(robot, observed)
-    yield from check_strokes(robot, observed)
+    yield from check_strokes(robot, mdp, observed)
     try:
         kinematics = kinematics_of(robot)
     except QtoptError as error:
@@ -167,7 +169,8 @@ def run(path: Path, options: DoctorOptions) -> int:
     os.environ.update(ros_environment(os.environ, options.one_machine))
     from grasp_bringup.doctor_node import examine  # rclpy
 
-    observed = examine(robot, options.camera, options.seconds, consent(options.gripper))
+    may_move = consent(options.gripper)
+    observed = examine(robot, options.camera, options.seconds, may_move, options.namespace)
     look = partial(look_at_workspace, robot, options.picture)
     findings = judge_robot(robot, options.camera, mdp, observed, look, info)
     show(robot, findings, Console(highlight=False))

@@ -1,7 +1,7 @@
 """Which nodes make a system: the one list behind the launch files, run.py and `qtopt`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 from grasp_bringup.gazebo.nodes import gazebo_nodes
@@ -9,10 +9,12 @@ from grasp_bringup.moveit_config import servo_parameters
 from grasp_bringup.moveit_servo import SERVO
 from grasp_bringup.node_spec import OWN_CLOCK, Parameter
 from grasp_bringup.node_spec import NodeSpec as NodeSpec
+from grasp_bringup.parameter_file import with_parameters
 from grasp_bringup.security.enclaves import with_enclaves
 from grasp_bringup.system_options import CELL_OPTIONS as CELL_OPTIONS
 from grasp_bringup.system_options import EXECUTORS as EXECUTORS
 from grasp_bringup.system_options import SystemOptions as SystemOptions
+from grasp_bringup.system_options import next_seed as next_seed
 from qtopt_collector.switching import AUTO, SCRIPTED, TURNS
 from qtopt_policy.robot import load_robot
 from qtopt_policy.share import PACKAGE, resolve
@@ -21,6 +23,8 @@ from qtopt_policy.topics import TARGET_POSE
 # Nodes that may come back after a crash: none of them moves the arm before the guard has been resumed or
 # armed, or an episode has been asked for.
 RESTARTED = ("guard_node", "gripper_node", "policy_node", *EXECUTORS.values())
+# All nodes of ours that a system may have.
+OURS = ("sim_node", "guard_node", *EXECUTORS.values(), "gripper_node", "policy_node", "collector_node")
 # Times as long as on a robot do watchdogs wait in a simulation.
 PATIENCE = 4.0
 
@@ -30,22 +34,26 @@ def driver_nodes(options: SystemOptions) -> tuple[NodeSpec, ...]:
 
     A robot's own are started beside it, as its file says.
     """
-    return _secured(options, _drivers(options, ()))
+    return _settled(options, _drivers(options, ()))
 
 
 def cell_nodes(options: SystemOptions) -> tuple[NodeSpec, ...]:
     """Return the nodes of the cell: what stands for the robot's drivers, guard, executor and gripper."""
-    return _secured(options, _cell(options, ()))
+    return _settled(options, _cell(options, ()))
 
 
 def system_nodes(options: SystemOptions) -> tuple[NodeSpec, ...]:
     """Return all nodes in the order in which they start; they stop in the opposite one."""
     users = (_policy(options), _collector(options))
     nodes = (*_cell(options, users), *users)
-    return _secured(options, nodes if options.headless else (_window(options), *nodes))
+    return _settled(options, nodes if options.headless else (_window(options), *nodes))
 
 
-def _secured(options: SystemOptions, nodes: tuple[NodeSpec, ...]) -> tuple[NodeSpec, ...]:
+def _settled(options: SystemOptions, nodes: tuple[NodeSpec, ...]) -> tuple[NodeSpec, ...]:
+    """Return the nodes with the parameters of the file that is given, and with their credentials."""
+    if options.params is not None:
+        arguments = [entry.name for entry in fields(SystemOptions)]
+        nodes = with_parameters(nodes, options.params, OURS, arguments)
     return nodes if options.keystore is None else with_enclaves(nodes, options.keystore)
 
 
@@ -64,7 +72,7 @@ def _drivers(options: SystemOptions, consumers: Sequence[str]) -> tuple[NodeSpec
     if options.system == "sim":
         return (_simulator(options, consumers),)
     if options.system == "gazebo":
-        scene: dict[str, Parameter] = {"split": options.split, "seed": options.seed}
+        scene: dict[str, Parameter] = {"split": options.split, "seed": options.scene_seed}
         resets = replace(_node(options, "gazebo_node", scene), name="sim_node")
         return (*gazebo_nodes(load_robot(resolve(options.robot)), options.camera), resets)
     return ()
@@ -118,7 +126,7 @@ def _clock(options: SystemOptions) -> tuple[tuple[str, str], ...]:
 
 def _seeing(options: SystemOptions) -> dict[str, Parameter]:
     """Return the parameters of the nodes that take images."""
-    return {"mdp": str(options.mdp), "camera": options.camera, "seed": options.seed}
+    return {"mdp": str(options.mdp), "camera": options.camera}
 
 
 def _simulator(options: SystemOptions, consumers: Sequence[str]) -> NodeSpec:
@@ -129,6 +137,7 @@ def _simulator(options: SystemOptions, consumers: Sequence[str]) -> NodeSpec:
         "lockstep": bool(consumers),
         "lockstep_consumers": list(consumers) or [""],
         "split": options.split,
+        "seed": options.scene_seed,
     }
     return _node(options, "sim_node", parameters)
 
@@ -136,6 +145,7 @@ def _simulator(options: SystemOptions, consumers: Sequence[str]) -> NodeSpec:
 def _policy(options: SystemOptions) -> NodeSpec:
     parameters: dict[str, Parameter] = {
         **_seeing(options),
+        "seed": options.first_seed,
         "policy.name": SCRIPTED if options.policy in (AUTO, TURNS) else options.policy,
         "policy.epsilon": float(options.epsilon),
         "policy.noise": float(options.noise),
@@ -151,6 +161,7 @@ def _collector(options: SystemOptions) -> NodeSpec:
         **_seeing(options),
         "bags": str(options.bags.absolute()),
         "episodes": options.episodes,
+        "seed": options.first_seed,
         "policy": options.policy,
         "epsilon": float(options.epsilon),
         "noise": float(options.noise),

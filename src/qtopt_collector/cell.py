@@ -1,6 +1,7 @@
 """What the collector knows of the robot and the other nodes, and what it asks of them. No ROS."""
 
 import json
+import math
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -53,11 +54,13 @@ class Request:
             `split`; prepare: set the policy's parameters `values`; run, cancel: the policy's episode.
         values: arguments.
         reply: None while there is none.
+        given_up: nobody waits for the reply any more: what has not been sent yet must not be.
     """
 
     kind: RequestKind
     values: Mapping[str, Value] = field(default_factory=dict)
     reply: Reply | None = None
+    given_up: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +77,6 @@ class Cell:
     Attributes:
         now, steady: ROS time and steady time [s].
         state: tool poses and apertures of the last seconds.
-        effort: magnitude of the grip force [N], None where the driver reports none.
         stalled: whether the driver says that the last command to the gripper ended before its goal; None: it
             does not say, or not yet.
         gripper_closed: last command to the gripper, None before the first.
@@ -90,7 +92,8 @@ class Cell:
     def __init__(self, gripper: GripperConfig) -> None:
         self.now = self.steady = 0.0
         self.state = StateBuffer(gripper)
-        self.effort: float | None = None
+        self._joint_effort: float | None = None
+        self._told_effort: float | None = None
         self.stalled: bool | None = None
         self.gripper_closed: bool | None = None
         self.arm: dict[str, str] = {}
@@ -100,6 +103,14 @@ class Cell:
         self.picture: Picture | None = None
         self.picture_wanted = False
         self.requests: list[Request] = []
+
+    @property
+    def effort(self) -> float | None:
+        """Magnitude of the grip force [N], None where nobody tells it.
+
+        What the driver said at the end of the last command counts; else the newest of the joint states.
+        """
+        return self._joint_effort if self._told_effort is None else self._told_effort
 
     def measurement(self) -> Measurement | None:
         """Return the newest state of tool and gripper, None while something has not arrived."""
@@ -165,7 +176,11 @@ class Cell:
     def hear_gripper(self, close: bool) -> None:
         """Take a command to the gripper; what was said of an earlier one no longer holds."""
         if close is not self.gripper_closed:
-            self.gripper_closed, self.stalled = close, None
+            self.gripper_closed, self.stalled, self._told_effort = close, None, None
+
+    def hear_joint_effort(self, effort: float) -> None:
+        """Take the effort of the gripper's joint [N]; zero and NaN are what drivers send that measure none."""
+        self._joint_effort = abs(effort) if math.isfinite(effort) and effort != 0.0 else None
 
     def hear_result(self, values: Mapping[str, str]) -> None:
         """Take a message of gripper/result: how a command to the gripper ended.
@@ -184,8 +199,7 @@ class Cell:
         if (command == "close") is not self.gripper_closed:
             return
         self.stalled = stalled
-        if effort is not None:
-            self.effort = effort
+        self._told_effort = effort
 
     def hear_episode(self, values: Mapping[str, str]) -> None:
         """Take a message of policy/episode; what an earlier one of the same episode said stays known."""
@@ -213,11 +227,14 @@ class Cell:
         request = Request(kind, values)
         self.requests.append(request)
         end = self.steady + ANSWER_TIMEOUT
-        while request.reply is None:
-            yield
-            self.require()
-            if self.steady > end:
-                raise Aborted("node_died", f"no answer to '{kind}' within {ANSWER_TIMEOUT} s")
+        try:
+            while request.reply is None:
+                yield
+                self.require()
+                if self.steady > end:
+                    raise Aborted("node_died", f"no answer to '{kind}' within {ANSWER_TIMEOUT} s")
+        finally:
+            request.given_up = request.reply is None
         return request.reply
 
     def urge(self, kind: RequestKind, patience: float, **values: Value) -> Script:
@@ -225,5 +242,8 @@ class Cell:
         request = Request(kind, values)
         self.requests.append(request)
         end = self.steady + patience
-        while request.reply is None and self.steady < end:
-            yield
+        try:
+            while request.reply is None and self.steady < end:
+                yield
+        finally:
+            request.given_up = request.reply is None

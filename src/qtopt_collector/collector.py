@@ -106,14 +106,18 @@ class Collector:
         """Give up: the arm holds, and what is recorded stays."""
         if not self.finished:
             self.failure = reason
-            self._finish(f"gave up: {reason}")
-            self.books.abort_quietly(Aborted("error", reason))
-            self.cell.requests += [Request("own", {"owner": "none"}), Request("cancel")]
+            self._cut_short(f"gave up: {reason}", Aborted("error", reason))
 
     def interrupt(self) -> None:
-        """End now, by an operator's will: an open bag is closed as aborted."""
-        self._finish("interrupted")
-        self.books.abort_quietly(Aborted("operator", "the collector was stopped"))
+        """End now, by an operator's will: the arm holds, an open bag is closed as aborted."""
+        self._cut_short("interrupted", Aborted("operator", "the collector was stopped"))
+
+    def _cut_short(self, phase: str, aborted: Aborted) -> None:
+        """End: nobody owns the arm, the policy plays no episode; these last requests must still be taken."""
+        self._script.close()  # what it has asked for and not been answered is given up
+        self._finish(phase)
+        self.books.abort_quietly(aborted)
+        self.cell.requests += [Request("own", {"owner": "none"}), Request("cancel")]
 
     @property
     def _name(self) -> str:

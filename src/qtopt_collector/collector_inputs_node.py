@@ -1,6 +1,5 @@
 """What collector_node hears: into the open bag as it comes, and into the cell."""
 
-import math
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
@@ -127,9 +126,7 @@ class CellInputs:
             self._node.report(topics.JOINT_STATES, WARN, str(error))
             return
         if self._gripper_joint in message.name and len(message.effort) == len(message.name):
-            effort = abs(float(message.effort[message.name.index(self._gripper_joint)]))
-            if math.isfinite(effort):  # ros2_control fills in NaN for what the hardware does not measure
-                self._cell.effort = effort
+            self._cell.hear_joint_effort(float(message.effort[message.name.index(self._gripper_joint)]))
 
     def _on_tool_pose(self, message: Any) -> None:
         try:

@@ -159,9 +159,11 @@ class CollectorNode(BaseNode):
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """End the episode that runs; its bag is closed as aborted."""
+        """End the episode that runs: its bag is closed as aborted, the policy's ends, nobody owns the arm."""
         self._active = False
         self._interrupt()
+        if self._collector is not None:
+            self._pass_on(self._collector)
         return super().on_deactivate(state)
 
     def destroy_node(self) -> None:

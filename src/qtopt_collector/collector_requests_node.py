@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from rcl_interfaces.msg import Parameter as ParameterMessage
@@ -16,6 +17,16 @@ from qtopt_policy.base_node import BaseNode
 
 Then = Callable[[Reply], None]
 TRIGGERS = {"run": topics.RUN_EPISODE, "cancel": topics.CANCEL_EPISODE, "resume": topics.ARM_RESUME}
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A service call that a request needs: who serves it, its message, and what follows on the reply."""
+
+    request: Request
+    client: Client
+    message: Any
+    then: Then
 
 
 class RequestCaller:
@@ -33,7 +44,7 @@ class RequestCaller:
         self._triggers = {
             name: node.create_client(Trigger, name) for name in (*TRIGGERS.values(), topics.SIM_RESET)
         }
-        self._waiting: list[tuple[Client, Any, Then]] = []
+        self._waiting: list[_Call] = []
 
     def take(self, request: Request) -> None:
         """Begin to carry a request out."""
@@ -43,37 +54,40 @@ class RequestCaller:
 
         if request.kind == "own":
             owner = {topics.OWNER_PARAMETER: request.values["owner"]}
-            self._set("guard_node", owner, done)
+            self._set(request, "guard_node", owner, done)
         elif request.kind == "prepare":
-            self._set("policy_node", request.values, done)
+            self._set(request, "policy_node", request.values, done)
         elif request.kind == "reset":
-            self._set("sim_node", request.values, lambda reply: self._reset(reply, done))
+            self._set(request, "sim_node", request.values, lambda reply: self._reset(request, reply, done))
         else:
-            self._call(self._triggers[TRIGGERS[request.kind]], Trigger.Request(), done)
+            self._call(_Call(request, self._triggers[TRIGGERS[request.kind]], Trigger.Request(), done))
 
-    def _reset(self, reply: Reply, done: Then) -> None:
+    def _reset(self, request: Request, reply: Reply, done: Then) -> None:
         if reply.done:
-            self._call(self._triggers[topics.SIM_RESET], Trigger.Request(), done)
+            self._call(_Call(request, self._triggers[topics.SIM_RESET], Trigger.Request(), done))
         else:
             done(reply)
 
-    def _set(self, node: str, values: Mapping[str, Value], done: Then) -> None:
+    def _set(self, request: Request, node: str, values: Mapping[str, Value], done: Then) -> None:
         parameters = [parameter_message(name, value) for name, value in values.items()]
-        self._call(self._parameters[node], SetParametersAtomically.Request(parameters=parameters), done)
+        message = SetParametersAtomically.Request(parameters=parameters)
+        self._call(_Call(request, self._parameters[node], message, done))
 
-    def _call(self, client: Client, request: Any, done: Then) -> None:
-        self._waiting.append((client, request, done))
+    def _call(self, call: _Call) -> None:
+        self._waiting.append(call)
         self.pump()
 
     def pump(self) -> None:
-        """Send what waits for its service to appear; call it now and then."""
+        """Send what waits for its service to appear and was not given up meanwhile; call it now and then."""
         waiting, self._waiting = self._waiting, []
-        for client, request, done in waiting:
-            if client.service_is_ready():
-                future = client.call_async(request)
-                future.add_done_callback(lambda future, done=done: done(read_reply(future.result())))
+        for call in waiting:
+            if call.request.given_up:
+                continue
+            if call.client.service_is_ready():
+                future = call.client.call_async(call.message)
+                future.add_done_callback(lambda future, then=call.then: then(read_reply(future.result())))
             else:
-                self._waiting.append((client, request, done))
+                self._waiting.append(call)
 
 
 def parameter_message(name: str, value: Value) -> ParameterMessage:

@@ -14,12 +14,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import Point, PoseStamped, Quaternion
 from rclpy.clock import Clock, ClockType
 from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
-from rclpy.executors import (
-    Executor,
-    ExternalShutdownException,
-    MultiThreadedExecutor,
-    SingleThreadedExecutor,
-)
+from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock as ClockMessage
@@ -251,13 +246,12 @@ def run(node: BaseNode) -> None:
         executor.shutdown()
 
 
-def spin(factory: Callable[[], N], threads: int = 1, loop: Callable[[N], None] = run) -> int:
+def spin(factory: Callable[[], N], loop: Callable[[N], None] = run) -> int:
     """Run one node until it is told to stop; return the exit status. The body of every `main`.
 
     Args:
         factory: makes the node.
-        threads: of the executor.
-        loop: what runs a node with one thread; a simulator brings its own.
+        loop: what runs the node; a simulator brings its own.
     """
     rclpy.init(args=sys.argv)
     node: N | None = None
@@ -267,12 +261,7 @@ def spin(factory: Callable[[], N], threads: int = 1, loop: Callable[[N], None] =
             return 1
         gc.collect()
         gc.freeze()  # what stays need not be searched for garbage again: that takes tens of milliseconds
-        if threads == 1:
-            loop(node)
-        else:
-            executor = MultiThreadedExecutor(num_threads=threads)
-            executor.add_node(node)
-            executor.spin()
+        loop(node)
     except (KeyboardInterrupt, ExternalShutdownException):
         return 0
     except QtoptError as error:

@@ -69,6 +69,8 @@ class DriverConfig:
         stroke_time: time that a JointTrajectory gives the fingers for a stroke [s].
         gripper_deadline: time in which the fingers must rest, or the action must have a result, after a
             command [s].
+        gripper_reaction_time: fingers that have not moved so long after a command do not move any more [s]:
+            above the delay from a command to the first joint state that shows a motion.
         max_joint_acceleration: what the driver allows a streamed motion [rad/s2]; None keeps the servo's own.
         max_joint_effort: efforts beyond which the guard stops the arm, gravity and friction included; as
             RobotConfig.arm_joints, in the unit of the driver's joint states (Nm, or A where it sends motor
@@ -89,13 +91,14 @@ class DriverConfig:
     gripper_message: Literal["Float64MultiArray", "JointTrajectory"] = "Float64MultiArray"
     stroke_time: float = 0.5
     gripper_deadline: float = 1.0
+    gripper_reaction_time: float = 0.1
     max_joint_acceleration: float | None = None
     max_joint_effort: tuple[float, ...] = ()
     min_grip_effort: float = 0.0
     cameras: dict[str, CameraTopics] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("stroke_time", "gripper_deadline"):
+        for name in ("stroke_time", "gripper_deadline", "gripper_reaction_time"):
             if not getattr(self, name) > 0.0:
                 raise ConfigError(f"{name} {getattr(self, name)}: must be above 0")
         if self.max_joint_acceleration is not None and not self.max_joint_acceleration > 0.0:

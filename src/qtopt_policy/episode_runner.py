@@ -56,6 +56,7 @@ class EpisodeRunner:
         self.phase: Phase = "idle"
         self.state = StateBuffer(robot.gripper)
         self._mdp, self._limits, self._view = mdp, robot.limits, view
+        self._reaction_time = robot.driver.gripper_reaction_time
         self._watch = InputWatch((IMAGE, TOOL_POSE, JOINT_STATE), SILENCE)
         self._request = EpisodeRequest("", 0, "")
         self._events: list[Event] = []
@@ -157,7 +158,7 @@ class EpisodeRunner:
         if clipped.reasons and asked.choice != TERMINATE:
             asked = GraspAction.between(start, clipped.target, frame, asked.choice)
         chosen = Chosen(ask, decision, asked, clipped.target, clipped.reasons)
-        self._step = RunningStep(self._mdp, self._request, chosen, now)
+        self._step = RunningStep(self._mdp, self._request, chosen, now, self._reaction_time)
         self._wish = Wish(clipped.target, self._wish.gripper_close if self._wish else None)
         self.phase = "moving"
         self._events.append(chosen)

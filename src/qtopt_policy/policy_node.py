@@ -4,6 +4,7 @@ import gc
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from qtopt_policy.episode_node import EpisodeNode
 from qtopt_policy.errors import ConfigError, QtoptError, UnknownNameError
 from qtopt_policy.observation import Observation
 from qtopt_policy.policies.base import Policy
-from qtopt_policy.policies.registry import make_policy
+from qtopt_policy.policies.registry import LEARNED, make_policy
 from qtopt_policy.policy_store import HOT_RELOADS, HotReload, PolicySettings, PolicyStore, ReadyPolicy
 from qtopt_policy.preprocess import RobotState, observe
 from qtopt_policy.search_config import DRIVING, CemConfig
@@ -49,7 +50,7 @@ class PolicyNode(EpisodeNode):
         policy.name: of a policy in the registry.
         policy.epsilon: share of random steps.
         policy.noise: standard deviation of what is added to the moves, in shares of their bounds.
-        checkpoint: file of the weights, "" for policies without.
+        checkpoint: file of the weights, "" for policies without; one set at the start must fit.
         seed: of the policy's randomness.
         allow_untrained: let fresh weights drive (simulator only).
         allow_outside_envelope: use weights outside what they were trained on.
@@ -73,9 +74,9 @@ class PolicyNode(EpisodeNode):
         self._warm: Policy | None = None
 
     def setup(self) -> None:
-        """Check the parameters of the first episode and offer the services."""
+        """Check the parameters of the first episode, its weights included, and offer the services."""
         super().setup()
-        self._settings({})
+        settings = self._settings({})
         self._store = PolicyStore(
             self.mdp,
             self.robot,
@@ -83,6 +84,10 @@ class PolicyNode(EpisodeNode):
             hot_reload=self._hot_reload(),
             make=self._make,
         )
+        if settings.checkpoint is not None:
+            # Refused now, not after somebody has armed the robot; kept for the first episode. In the thread
+            # that decides with them, because torch keeps its number of threads by thread.
+            self._worker.wait_for(partial(self._store.get, replace(settings, name=LEARNED)))
         self.create_service(Trigger, topics.RUN_EPISODE, self._on_run)
         self.create_service(Trigger, topics.CANCEL_EPISODE, self._on_cancel)
         self.add_on_set_parameters_callback(self._check_parameters)

@@ -14,14 +14,21 @@ SAME_POSITION, SAME_ANGLE = 1e-6, 1e-3
 class RunningStep:
     """One step: feeds StepMonitor, remembers whether the guard let the wish through, writes the record.
 
+    Args:
+        mdp, start, reaction_time: as StepMonitor.
+        request: the episode.
+        chosen: what was decided.
+
     Attributes:
         interrupted: an input was silent, so that the wish was withdrawn for a while.
     """
 
-    def __init__(self, mdp: MdpConfig, request: EpisodeRequest, chosen: Chosen, start: float) -> None:
+    def __init__(
+        self, mdp: MdpConfig, request: EpisodeRequest, chosen: Chosen, start: float, reaction_time: float
+    ) -> None:
         self.interrupted = False
         self._mdp, self._request, self._chosen, self._start = mdp, request, chosen, start
-        self._monitor = StepMonitor(mdp, chosen.target, chosen.asked.choice, start)
+        self._monitor = StepMonitor(mdp, chosen.target, chosen.asked.choice, start, reaction_time)
         self._guard_target: Pose | None = None
 
     @property

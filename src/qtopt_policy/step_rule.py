@@ -16,8 +16,6 @@ EndCause = Literal["arrived", "timeout", "gripper_settled", "gripper_timeout", "
 # The fingers rest when the aperture has changed by less than this for this long.
 SETTLE_CHANGE = 0.0005  # [m]
 SETTLE_TIME = 0.1  # [s]
-# Time in which fingers that were just commanded may not have begun to move.
-REACTION_TIME = 0.1  # [s]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,13 +34,25 @@ class StepMonitor:
     Feed it measurements with `update`; it returns the cause once the step has ended. `gripper_command`
     becomes True (close) or False (open) when the fingers are to be moved, and stays None before and in
     steps that leave them alone.
+
+    Args:
+        config: definition of a step.
+        target: of the tool.
+        choice: MOVE, CLOSE, OPEN or TERMINATE.
+        start: of the step [s].
+        reaction_time: fingers that have not moved so long after a command do not move any more [s]
+            (driver.gripper_reaction_time).
     """
 
-    def __init__(self, config: MdpConfig, target: Pose, choice: int, start: float) -> None:
+    def __init__(
+        self, config: MdpConfig, target: Pose, choice: int, start: float, reaction_time: float
+    ) -> None:
         self._config = config
         self._target = target
         self._choice = choice
         self._start = start
+        self._reaction_time = reaction_time
+        self._moved = False
         self._gripper_start: float | None = None
         self._aperture = 0.0
         self._aperture_since = 0.0
@@ -73,7 +83,8 @@ class StepMonitor:
         elapsed = sample.stamp - self._gripper_start
         if abs(sample.aperture - self._aperture) > SETTLE_CHANGE:
             self._aperture, self._aperture_since = sample.aperture, sample.stamp
+            self._moved = True
         rested = sample.stamp - self._aperture_since >= SETTLE_TIME
-        if rested and elapsed >= REACTION_TIME:
+        if rested and (self._moved or elapsed >= self._reaction_time):
             return "gripper_settled"
         return "gripper_timeout" if elapsed >= self._config.gripper_timeout else None

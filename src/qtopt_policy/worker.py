@@ -26,6 +26,10 @@ class Worker:
         """Run `job` in the thread; `deliver` then calls `done` with its result or `failed` with its error."""
         self._pool.submit(self._run, job, done, failed)
 
+    def wait_for(self, job: Callable[[], T]) -> T:
+        """Run `job` in the thread and return its result, or raise its error; nothing is delivered."""
+        return self._pool.submit(job).result()
+
     def _run(
         self, job: Callable[[], T], done: Callable[[T], None], failed: Callable[[Exception], None]
     ) -> None:

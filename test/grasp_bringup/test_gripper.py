@@ -7,6 +7,7 @@ from qtopt_policy.errors import ConfigError
 from qtopt_policy.robot import GripperConfig
 
 CONFIG = GripperConfig(joints=("finger_joint1",))
+REACTION = 0.1
 
 
 def run(core: GripperCore, positions: list[float], start: float = 0.0) -> GripperResult | None:
@@ -25,14 +26,14 @@ def closing(end: float, speed: float = 0.1) -> list[float]:
 
 
 def started(close: bool = True) -> GripperCore:
-    core = GripperCore(CONFIG, deadline=1.0)
+    core = GripperCore(CONFIG, 1.0, REACTION)
     core.joint_state(0.04 if close else 0.0, 0.0)
     core.commanded(close, 0.0)
     return core
 
 
 def test_only_edges_are_commands() -> None:
-    core = GripperCore(CONFIG, 1.0)
+    core = GripperCore(CONFIG, 1.0, REACTION)
     assert core.is_edge(False)
     core.commanded(False, 0.0)
     assert not core.is_edge(False)
@@ -42,7 +43,7 @@ def test_only_edges_are_commands() -> None:
 
 
 def test_commanded_positions_are_those_of_the_robot() -> None:
-    core = GripperCore(CONFIG, 1.0)
+    core = GripperCore(CONFIG, 1.0, REACTION)
     assert core.position(True) == CONFIG.closed_position
     assert core.position(False) == CONFIG.open_position
 
@@ -62,6 +63,32 @@ def test_fingers_on_an_object_stall_at_its_width() -> None:
     assert result.aperture == pytest.approx(0.03)
 
 
+def test_fingers_that_begin_to_move_late_are_waited_for() -> None:
+    core = GripperCore(CONFIG, 1.0, reaction_time=0.3)
+    core.joint_state(0.04, 0.0)
+    core.commanded(True, 0.0)
+    result = run(core, [0.04] * 14 + closing(0.0)[1:])
+    assert result is not None
+    assert (result.outcome, result.aperture) == ("reached", 0.0)
+    assert result.reaction == pytest.approx(0.15)
+
+
+def test_fingers_that_do_not_move_have_no_reaction() -> None:
+    result = run(started(), [0.04] * 50)
+    assert result is not None
+    assert (result.outcome, result.reaction) == ("stalled", None)
+
+
+def test_what_the_fingers_did_before_the_command_is_no_reaction() -> None:
+    core = GripperCore(CONFIG, 1.0, REACTION)
+    core.commanded(True, 1.0)
+    for stamp, position in ((0.98, 0.02), (0.99, 0.03), (1.01, 0.03), (1.12, 0.03)):
+        core.joint_state(position, stamp)
+    result = core.check(1.12)
+    assert result is not None
+    assert (result.outcome, result.reaction) == ("stalled", None)
+
+
 def test_fingers_that_move_too_long_miss_the_deadline() -> None:
     result = run(started(), closing(0.0, speed=0.03))
     assert result is not None
@@ -70,7 +97,7 @@ def test_fingers_that_move_too_long_miss_the_deadline() -> None:
 
 
 def test_fingers_without_joint_states_miss_the_deadline() -> None:
-    core = GripperCore(CONFIG, 1.0)
+    core = GripperCore(CONFIG, 1.0, REACTION)
     core.commanded(True, 0.0)
     assert core.check(0.99) is None
     result = core.check(1.0)
@@ -110,11 +137,13 @@ def test_new_command_starts_a_new_deadline() -> None:
 
 def test_deadline_shorter_than_a_rest_is_refused() -> None:
     with pytest.raises(ConfigError, match="deadline"):
-        GripperCore(CONFIG, 0.1)
+        GripperCore(CONFIG, 0.1, REACTION)
+    with pytest.raises(ConfigError, match=r"deadline 1\.0 s: must be above 1\.1 s"):
+        GripperCore(CONFIG, 1.0, 1.0)
 
 
 def served(close: bool = True) -> GripperCore:
-    core = GripperCore(CONFIG, deadline=1.0)
+    core = GripperCore(CONFIG, 1.0, REACTION)
     core.joint_state(0.04 if close else 0.0, 0.0)
     core.commanded(close, 0.0, served=True)
     return core
@@ -170,6 +199,22 @@ def test_a_refused_command_is_given_again_after_a_pause() -> None:
     assert (result.outcome, result.suspicious) == ("refused", True)
     assert not core.is_edge(True, 0.2)
     assert core.is_edge(True, 0.1 + RETRY_PAUSE)
+
+
+def test_a_served_command_without_a_result_is_given_again_after_a_pause() -> None:
+    core = served(close=False)
+    result = core.check(1.0)
+    assert result is not None
+    assert (result.close, result.outcome) == (False, "deadline")
+    assert not core.is_edge(False, 1.1)
+    assert core.is_edge(False, 1.0 + RETRY_PAUSE)
+
+
+def test_a_command_on_a_topic_is_not_given_again() -> None:
+    result = run(core := started(), closing(0.0, speed=0.03))
+    assert result is not None
+    assert result.outcome == "deadline"
+    assert not core.is_edge(True)
 
 
 def test_an_answer_to_an_earlier_command_does_not_end_the_next() -> None:

@@ -18,7 +18,7 @@ from qtopt_policy import topics
 from qtopt_policy.base_node import LATCHED_QOS, LATEST_QOS, RECORD_QOS, as_dict
 from qtopt_policy.share import resolve
 from support.graph import Graph, ros_graph
-from support.gripper_server import ABORTED, TYPES, DoubleServer
+from support.gripper_server import ABORTED, SUCCEEDED, TYPES, DoubleServer
 
 pytestmark = pytest.mark.graph
 
@@ -67,6 +67,15 @@ def graph(tmp_path: Path, request: Any) -> Iterator[Graph]:
         yield graph
 
 
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> DoubleServer:
+    """A gripper's action server behind the node."""
+    server = DoubleServer("gripper_command")
+    monkeypatch.setattr(gripper_action_node, "ActionClient", server.client)
+    monkeypatch.setattr(gripper_action_node, "action_type", TYPES.__getitem__)
+    return server
+
+
 TRAJECTORY = {
     "gripper_topic": "hand/joint_trajectory",
     "driver": {"gripper_message": "JointTrajectory", "stroke_time": 0.3},
@@ -92,11 +101,8 @@ def test_a_trajectory_goes_out_once_per_edge_and_its_end_is_published(graph: Gra
 
 @pytest.mark.parametrize("graph", [ACTION], indirect=True, ids=["action"])
 def test_an_action_tells_a_stall_and_the_next_edge_waits_for_its_end(
-    graph: Graph, monkeypatch: pytest.MonkeyPatch
+    graph: Graph, server: DoubleServer
 ) -> None:
-    server = DoubleServer("gripper_command")
-    monkeypatch.setattr(gripper_action_node, "ActionClient", server.client)
-    monkeypatch.setattr(gripper_action_node, "action_type", TYPES.__getitem__)
     fingers = graph.add(Fingers())
     graph.start(GripperNode())
     fingers.close = False
@@ -120,14 +126,30 @@ def test_an_action_tells_a_stall_and_the_next_edge_waits_for_its_end(
     assert float(result["aperture"]) == pytest.approx(0.03, abs=1e-3)
 
 
+def test_an_action_without_a_result_is_cancelled_and_sent_again(tmp_path: Path, server: DoubleServer) -> None:
+    rules = [f"gripper_node:robot:={robot_file(tmp_path, **ACTION)}", "gripper_node:deadline:=0.5"]
+    with ros_graph(tmp_path, rules) as graph:
+        fingers = graph.add(Fingers())
+        graph.start(GripperNode())
+        fingers.close = False
+
+        def settled_goals() -> int:
+            server.settle()
+            return len(server.goals)
+
+        graph.spin_until(lambda: settled_goals() == 2, "second goal to open")
+        assert server.cancels == 1
+        assert [position for position, _ in server.goals] == [0.04, 0.04]
+        server.finish(SUCCEEDED, reached=True)
+        graph.spin_until(lambda: len(fingers.results) == 2, "both results")
+    assert [result["outcome"] for result in fingers.results] == ["deadline", "reached"]
+
+
 @pytest.mark.parametrize("graph", [ACTION], indirect=True, ids=["action"])
 def test_a_missing_server_is_reported_until_it_is_there(
-    graph: Graph, monkeypatch: pytest.MonkeyPatch
+    graph: Graph, server: DoubleServer
 ) -> None:
-    server = DoubleServer("gripper_command")
     server.ready = False
-    monkeypatch.setattr(gripper_action_node, "ActionClient", server.client)
-    monkeypatch.setattr(gripper_action_node, "action_type", TYPES.__getitem__)
     fingers = graph.add(Fingers())
     seen: list[str] = []
     fingers.create_subscription(

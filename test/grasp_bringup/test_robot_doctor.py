@@ -48,8 +48,8 @@ JOINTS = heard("/joint_states", "sensor_msgs/msg/JointState", 100.0)
 IMAGE = heard("/camera/image_raw", "sensor_msgs/msg/Image", 10.0)
 INFO = heard("/camera/camera_info", "sensor_msgs/msg/CameraInfo", 10.0)
 NAMES = (*ROBOT.arm_joints, *ROBOT.gripper.joints)
-OPEN = GripperResult(False, "reached", 0.08, 0.5)
-CLOSE = GripperResult(True, "reached", 0.0, 0.5)
+OPEN = GripperResult(False, "reached", 0.08, 0.5, reaction=0.05)
+CLOSE = GripperResult(True, "reached", 0.0, 0.5, reaction=0.05)
 HEALTHY = Observed(
     seconds=3.0,
     simulated=False,
@@ -125,7 +125,10 @@ WRONG = {
         "image": replace(IMAGE, types=("std_msgs/msg/String",), stamps=(), ages=())
     },
     "lacks joint3; it has finger_joint1": {"positions": positions_without("joint3")},
-    "10.0 Hz, longest gap 0.100 s; at least 20 Hz": {"joint_stamps": dict.fromkeys(NAMES, SLOW)},
+    "10.0 Hz, longest gap 0.100 s; images need them at most 0.05 s apart": {
+        "joint_stamps": dict.fromkeys(ROBOT.arm_joints, SLOW)
+    },
+    "10.0 Hz, longest gap 0.100 s; images": {"joint_stamps": {"finger_joint1": SLOW}},
     "the guard stops the arm at 0.2 s": {"joint_stamps": {"joint1": GAP}},
     "stamps are 3.000 s old on arrival": {"joints": replace(JOINTS, ages=(3.0,) * 9)},
     "stamps are -3.000 s old on arrival": {"image": replace(IMAGE, ages=(-3.0,) * 9)},
@@ -153,6 +156,13 @@ WRONG = {
     "empty fingers would count as holding": {"strokes": (replace(CLOSE, aperture=0.01, outcome="stalled"),)},
     "the fingers are shut": {"strokes": (replace(OPEN, aperture=0.0, outcome="stalled"),)},
     "not where open_position": {"strokes": (replace(OPEN, aperture=0.05, outcome="stalled"),)},
+    "after 0.11 s: the fingers did not move": {
+        "strokes": (replace(CLOSE, outcome="stalled", aperture=0.08, duration=0.11, reaction=None),)
+    },
+    "moved after 0.15 s: a step does not wait": {"strokes": (replace(CLOSE, reaction=0.15),)},
+    "after 1.20 s, moved after 0.05 s: a step ends after gripper_timeout 1.0 s": {
+        "strokes": (replace(OPEN, duration=1.2),)
+    },
     "no rest in time": {"strokes": (replace(OPEN, outcome="deadline"),)},
     "rejected": {"strokes": (replace(OPEN, outcome="refused", detail="rejected"),)},
     "no joint state of the gripper": {"strokes": (replace(OPEN, aperture=float("nan"), outcome="deadline"),)},
@@ -165,6 +175,16 @@ def test_what_is_wrong_is_named_with_what_mends_it(text: str) -> None:
     wrong = [finding for finding in found if finding.level == "wrong" and text in finding.text]
     assert len(wrong) == 1, found
     assert wrong[0].mend
+
+
+def test_a_stroke_of_fingers_that_are_there_already_is_fine() -> None:
+    found = findings(replace(HEALTHY, strokes=(replace(OPEN, reaction=None), CLOSE, OPEN)))
+    assert [finding.text for finding in found if finding.subject == "gripper strokes"] == [
+        "open: reached at 0.0800 m after 0.50 s",
+        "close: reached at 0.0000 m after 0.50 s, moved after 0.05 s",
+        "open: reached at 0.0800 m after 0.50 s, moved after 0.05 s",
+    ]
+    assert all(finding.level == "ok" for finding in found)
 
 
 def test_a_gripper_that_nobody_moved_is_said_to_be_untested() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from conformance.executors import DOUBLE
 from grasp_bringup.sim.scene import load_scene_config
-from grasp_bringup.system import EXECUTORS, NodeSpec, SystemOptions, cell_nodes, system_nodes
+from grasp_bringup.system import EXECUTORS, OURS, NodeSpec, SystemOptions, cell_nodes, system_nodes
 from qtopt_policy.errors import ConfigError, UnknownNameError
 from qtopt_policy.robot import load_robot
 from qtopt_policy.share import resolve
@@ -26,6 +26,7 @@ PLACES = {
 
 
 FR3 = Path("config/robots/fr3.yaml")
+WEIGHTS = Path("models/compact_wrist/policy.safetensors")
 
 
 def by_name(options: SystemOptions) -> dict[str, NodeSpec]:
@@ -118,6 +119,7 @@ def test_paths_do_not_depend_on_where_a_node_is_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("v1").touch()
     specs = by_name(SystemOptions(bags=Path("bags"), checkpoint=Path("v1")))
     assert specs["collector_node"].parameters["bags"] == str(tmp_path / "bags")
     assert specs["policy_node"].parameters["checkpoint"] == str(tmp_path / "v1")
@@ -129,6 +131,7 @@ def test_paths_do_not_depend_on_where_a_node_is_started(
         ("system", "hall", "sim"),
         ("arm", "left", "embedded, moveit"),
         ("camera", "head", "shoulder, wrist"),
+        ("policy", "scriptd", "auto, cem, random, scripted, scripted_exact, turns"),
         ("dead_man", "pedal", "joy, keyboard, none"),
         ("hot_reload", "always", "better, never, newest"),
     ],
@@ -139,24 +142,61 @@ def test_an_unknown_choice_is_refused_with_the_valid_ones(field: str, value: str
 
 
 def test_a_robots_file_and_a_checkpoint_are_enough_to_grasp_with_it() -> None:
-    options = SystemOptions(robot=FR3, checkpoint=Path("/policy.safetensors"))
+    options = SystemOptions(robot=FR3, checkpoint=WEIGHTS)
     assert (options.system, options.executor, options.policy) == ("robot", "moveit", "cem")
     specs = by_name(options)
     assert "sim_node" not in specs
     assert specs["policy_node"].parameters["policy.name"] == "cem"
-    assert specs["policy_node"].parameters["checkpoint"] == "/policy.safetensors"
+    assert specs["policy_node"].parameters["checkpoint"] == str(WEIGHTS.absolute())
     assert specs["collector_node"].parameters["policy"] == "cem"
     assert specs["guard_node"].parameters["require_arming"] is True
 
 
-def test_scenes_are_counted_from_those_that_are_not_kept_for_evaluation() -> None:
-    assert SystemOptions().seed == load_scene_config().evaluation_seeds
+def test_seeds_go_on_where_the_bags_end_behind_those_kept_for_evaluation(tmp_path: Path) -> None:
+    first = load_scene_config().evaluation_seeds
+    for system in ("sim", "robot"):
+        bags = tmp_path / system
+        options = SystemOptions(system=system, bags=bags)
+        for count in range(3):
+            for name in ("policy_node", "collector_node"):
+                assert by_name(options)[name].parameters["seed"] == first + count
+            (bags / f"episode_{count:06d}").mkdir(parents=True)
+    assert by_name(options)["policy_node"].parameters["seed"] == first + 3
+
+
+def test_a_seed_that_is_given_counts_whatever_bags_there_are(tmp_path: Path) -> None:
+    (tmp_path / "episode_000001").mkdir()
+    specs = by_name(SystemOptions(bags=tmp_path, seed=7))
+    assert {specs[name].parameters["seed"] for name in ("sim_node", "policy_node", "collector_node")} == {7}
+
+
+def test_the_scene_of_a_cell_alone_depends_on_no_bags(tmp_path: Path) -> None:
+    (tmp_path / "episode_000001").mkdir()
+    sim = cell_nodes(SystemOptions(bags=tmp_path))[0]
+    assert sim.parameters["seed"] == load_scene_config().evaluation_seeds
 
 
 def test_weights_are_exchanged_only_if_asked_for() -> None:
     assert by_name(SystemOptions())["policy_node"].parameters["hot_reload"] == "never"
-    specs = by_name(SystemOptions(robot=FR3, checkpoint=Path("v1"), hot_reload="newest"))
+    specs = by_name(SystemOptions(robot=FR3, checkpoint=WEIGHTS, hot_reload="newest"))
     assert specs["policy_node"].parameters["hot_reload"] == "newest"
+
+
+@pytest.mark.parametrize(
+    ("hot_reload", "advice"), [("never", "file$"), ("newest", "file; start once the learner")]
+)
+def test_weights_that_are_not_there_are_refused_before_anything_starts(hot_reload: str, advice: str) -> None:
+    with pytest.raises(ConfigError, match=f"checkpoint nope.safetensors: there is no such {advice}"):
+        SystemOptions(robot=FR3, checkpoint=Path("nope.safetensors"), hot_reload=hot_reload)
+
+
+def test_a_camera_may_have_any_name_that_the_robots_file_gives_it(tmp_path: Path) -> None:
+    robot = tmp_path / "mine.yaml"
+    robot.write_text(resolve(FR3).read_text().replace("  wrist:", "  palm:"))
+    specs = by_name(SystemOptions(robot=robot, camera="palm"))
+    assert specs["policy_node"].parameters["camera"] == "palm"
+    with pytest.raises(UnknownNameError, match=r"unknown camera 'wrist'\. Valid choices: .*palm"):
+        SystemOptions(robot=robot)
 
 
 def test_the_simulators_file_is_simulated_wherever_it_lies(tmp_path: Path) -> None:
@@ -186,7 +226,7 @@ def test_a_checkpoint_that_would_not_drive_is_refused(policy: str) -> None:
 
 @pytest.mark.parametrize("policy", ["cem", "auto", "turns"])
 def test_a_checkpoint_leaves_the_choice_among_what_it_drives(policy: str) -> None:
-    options = SystemOptions(policy=policy, checkpoint=Path("v1"))
+    options = SystemOptions(policy=policy, checkpoint=WEIGHTS)
     assert by_name(options)["collector_node"].parameters["policy"] == policy
 
 
@@ -289,7 +329,7 @@ def test_a_node_declares_every_parameter_that_it_is_given(
 def test_every_node_is_checked() -> None:
     listed = [by_name(SystemOptions(arm=arm)) for arm in EXECUTORS]
     ours = {name for specs in listed for name, spec in specs.items() if spec.package == "qtopt_grasping"}
-    assert set(PLACES) == ours
+    assert set(PLACES) == set(OURS) == ours
 
 
 def test_only_nodes_that_wait_for_a_resume_are_started_again() -> None:

@@ -13,9 +13,13 @@ from grasp_bringup import run
 from grasp_bringup.node_spec import Enclave
 from grasp_bringup.system import CELL_OPTIONS, NodeSpec, SystemOptions, cell_nodes, system_nodes
 from qtopt_policy.errors import ConfigError, UnknownNameError
+from qtopt_policy.share import share_directory
 from support.launch_harness import DOUBLE, LAUNCH_FILES, REAL, execute
 
 GRASP, SIM, GAZEBO = (LAUNCH_FILES / f"{name}.launch.py" for name in ("grasp", "sim", "gazebo"))
+
+ROBOT = share_directory() / "config/robots/fr3.yaml"
+WEIGHTS = share_directory() / "models/compact_wrist/policy.safetensors"
 
 # Launch arguments (text), and the options that they must become.
 GRASP_SETS: list[tuple[dict[str, str], SystemOptions]] = [
@@ -27,7 +31,7 @@ GRASP_SETS: list[tuple[dict[str, str], SystemOptions]] = [
     (
         {
             "policy": "cem",
-            "checkpoint": "/models/v1",
+            "checkpoint": str(WEIGHTS),
             "epsilon": "0.25",
             "noise": "0.1",
             "explore": "0.5",
@@ -36,7 +40,7 @@ GRASP_SETS: list[tuple[dict[str, str], SystemOptions]] = [
         },
         SystemOptions(
             policy="cem",
-            checkpoint=Path("/models/v1"),
+            checkpoint=WEIGHTS,
             epsilon=0.25,
             noise=0.1,
             explore=0.5,
@@ -45,22 +49,22 @@ GRASP_SETS: list[tuple[dict[str, str], SystemOptions]] = [
         ),
     ),
     (
-        {"robot": "config/robots/fr3.yaml", "checkpoint": "/policy.safetensors"},
+        {"robot": "config/robots/fr3.yaml", "checkpoint": str(WEIGHTS)},
         SystemOptions(
             system="robot",
             robot=Path("config/robots/fr3.yaml"),
             policy="cem",
-            checkpoint=Path("/policy.safetensors"),
+            checkpoint=WEIGHTS,
         ),
     ),
     ({"namespace": "cell1", "system": "auto"}, SystemOptions(namespace="cell1", system="sim")),
     ({"headless": "false", "rtf": "0.5"}, SystemOptions(headless=False, rtf=0.5)),
-    ({"policy": "1e3"}, SystemOptions(policy="1e3")),
+    ({"bags": "1e3"}, SystemOptions(bags=Path("1e3"))),
     ({"restarts": "3"}, SystemOptions(restarts=3)),
     ({"dead_man": "joy", "dead_man_button": "4"}, SystemOptions(dead_man="joy", dead_man_button=4)),
     ({"arm": "moveit"}, SystemOptions(arm="moveit")),
     ({"arm": "moveit_servo"}, SystemOptions(arm="moveit_servo")),
-    ({"system": "robot", "robot": "/my/arm.yaml"}, SystemOptions(system="robot", robot=Path("/my/arm.yaml"))),
+    ({"system": "robot", "robot": str(ROBOT)}, SystemOptions(system="robot", robot=ROBOT)),
     (
         {"security": "true", "keystore": "/keys", "namespace": "left", "headless": "false"},
         SystemOptions(security=True, keystore=Path("/keys"), namespace="left", headless=False),
@@ -217,13 +221,25 @@ def test_a_bad_argument_is_refused_by_name(name: str, text: str) -> None:
         execute(GRASP, {name: text})
 
 
+@pytest.mark.parametrize("path", [GRASP, SIM], ids=lambda path: path.name)
+def test_a_parameter_file_reaches_the_nodes(path: Path, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("guard_node:\n  ros__parameters:\n    overspeed: 1.2\n")
+    nodes = {spec.name: spec for spec in execute(path, {"params": str(file)}).nodes}
+    plain = {spec.name: spec for spec in execute(path, {}).nodes}
+    assert nodes["guard_node"].parameters == {**plain["guard_node"].parameters, "overspeed": 1.2}
+    assert nodes["gripper_node"] == plain["gripper_node"]
+    started = started_by_run(nodes["guard_node"], tmp_path)
+    assert started.parameters == nodes["guard_node"].parameters
+
+
 def test_moveit_servo_refuses_any_other_speed_than_the_wall_clocks() -> None:
     with pytest.raises(ConfigError, match=r"rtf 4\.0: must be 1 with arm moveit_servo"):
         execute(GRASP, {"arm": "moveit_servo", "rtf": "4"})
 
 
 def test_a_robots_nodes_may_lie_on_several_machines() -> None:
-    environment = execute(GRASP, {"system": "robot", "robot": "/my/arm.yaml"}).environment
+    environment = execute(GRASP, {"system": "robot", "robot": str(ROBOT)}).environment
     assert Path(environment["FASTDDS_DEFAULT_PROFILES_FILE"]).name == "fastdds.xml"
 
 

@@ -46,6 +46,29 @@ def test_a_late_word_about_an_earlier_command_is_ignored(cell: Cell) -> None:
     assert (cell.stalled, cell.effort) == (None, None)
 
 
+@pytest.mark.parametrize("nothing", [0.0, -0.0, float("nan")])
+def test_joint_states_that_measure_nothing_leave_the_results_force(cell: Cell, nothing: float) -> None:
+    cell.hear_gripper(True)
+    cell.hear_joint_effort(nothing)
+    assert cell.effort is None
+    cell.hear_result(result("close", "true", "18.5"))
+    cell.hear_joint_effort(nothing)
+    assert cell.effort == 18.5
+
+
+def test_a_results_force_counts_until_the_next_command_and_the_joint_states_where_there_is_none(
+    cell: Cell,
+) -> None:
+    cell.hear_gripper(True)
+    cell.hear_result(result("close", "true", "18.5"))
+    cell.hear_joint_effort(-3.0)
+    assert cell.effort == 18.5
+    cell.hear_gripper(False)
+    assert cell.effort == 3.0
+    cell.hear_result(result("open", "false"))
+    assert cell.effort == 3.0
+
+
 @pytest.mark.parametrize(
     "values",
     [

@@ -9,6 +9,7 @@ from qtopt_collector.bags import layout
 from qtopt_collector.bags.check import check_bag
 from qtopt_collector.bags.messages import decode_image
 from qtopt_collector.bags.reader import open_bag, read_episode
+from qtopt_collector.cell import Request
 from qtopt_collector.collector import CollectorConfig
 from qtopt_collector.switching import PolicyPlan
 from qtopt_policy import topics
@@ -80,7 +81,7 @@ def test_the_robot_file_says_how_hard_holding_fingers_push(
     tmp_path: Path, effort: float, success: str, reason: str
 ) -> None:
     cell = CollectorCell(tmp_path, episodes=1, driver=DriverConfig(min_grip_effort=5.0))
-    cell.collector.cell.effort = effort
+    cell.collector.cell.hear_joint_effort(effort)
     cell.run()
     (outcome,) = cell.outcomes
     assert (outcome["success"], outcome["reason"]) == (success, reason)
@@ -357,6 +358,41 @@ def test_an_interrupt_closes_the_open_bag_as_aborted(tmp_path: Path) -> None:
     info = read_episode(tmp_path / "episode_000001").info
     assert (info.end_reason, info.success) == ("operator", None)
     assert cell.collector.finished
+
+
+def test_an_interrupt_takes_the_arm_from_the_policy_and_ends_its_episode(tmp_path: Path) -> None:
+    cell = CollectorCell(tmp_path, episodes=3)
+    cell.idle = True
+    while cell.owner != "policy" or not cell._running:
+        cell.step()
+    cell.collector.interrupt()
+    cell.step()
+    assert kinds(cell)[-3:] == ["run", "own none", "cancel"]
+    assert (cell.owner, cell._running) == ("none", 0.0)
+
+
+@pytest.mark.parametrize("end", ["time", "interrupt"])
+def test_what_nobody_waits_for_any_more_is_given_up(tmp_path: Path, end: str) -> None:
+    cell = CollectorCell(tmp_path, episodes=1)
+    cell.ignore = {"run"}
+    asked: list[Request] = []
+    answer = cell._answer
+
+    def take(request: Request) -> None:
+        asked.append(request)
+        answer(request)
+
+    cell._answer = take  # type: ignore[method-assign]
+    while not asked or asked[-1].kind != "run":
+        cell.step()
+    waiting = asked[-1]
+    assert not waiting.given_up
+    if end == "interrupt":
+        cell.collector.interrupt()
+    while "aborted" not in cell.collector.phase and not cell.collector.finished:
+        cell.step()
+    assert waiting.given_up
+    assert not any(request.given_up for request in asked if request.reply is not None)
 
 
 def test_without_a_simulator_nothing_is_reset_and_drops_stir_the_bin(tmp_path: Path) -> None:

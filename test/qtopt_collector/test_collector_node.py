@@ -15,7 +15,7 @@ from qtopt_collector.collector_node import CollectorNode
 from qtopt_policy import topics
 from qtopt_policy.base_node import LATCHED_QOS, RECORD_QOS, as_dict
 from qtopt_policy.errors import BagError
-from support.collector_peers import Peers
+from support.collector_peers import GRIP_FORCE, Peers
 from support.episodes import write_sample
 from support.graph import Graph, ros_graph
 
@@ -65,6 +65,8 @@ def test_episodes_become_bags(tmp_path: Path) -> None:
         graph.spin_until(lambda: len(outcomes) == 2, "both outcomes, latched")
         assert peers.sim.scenes == [("test", 5), ("test", 6)]
         assert peers.policy.ids == ["episode_000001", "episode_000002"]
+        assert node._collector is not None
+        assert node._collector.cell.effort == GRIP_FORCE
         graph.spin_until(lambda: peers.guard.owners[-1] == "none", "the arm without an owner")
     assert peers.guard.owners == [*["collector", "policy", "collector"] * 2, "none"]
     for name, outcome in zip(peers.policy.ids, outcomes, strict=True):
@@ -162,6 +164,21 @@ def test_the_process_ends_after_the_last_episode(tmp_path: Path) -> None:
         node = graph.start(CollectorNode())
         graph.spin_until(lambda: node.through, "the end")
         assert node.failure == ""
+
+
+def test_deactivation_takes_the_arm_from_the_policy_and_tells_the_outcome(tmp_path: Path) -> None:
+    outcomes: list[dict[str, str]] = []
+    with cell(tmp_path) as (graph, peers):
+        node = graph.start(CollectorNode())
+        graph.spin_until(lambda: node._recorder.steps == 1, "a step")
+        node.trigger_deactivate()
+        graph.spin_until(lambda: peers.guard.owners[-1] == "none", "the arm without an owner")
+        graph.spin_until(lambda: not peers.policy._queue, "the policy's end")
+        listen_to_outcomes(graph, outcomes)
+        graph.spin_until(lambda: bool(outcomes), "the outcome")
+        assert not peers.guard.closed
+    assert outcomes[0]["end_reason"] == "operator"
+    assert peers.guard.owners == ["collector", "policy", "none"]
 
 
 def test_a_stopped_node_closes_its_bag_as_aborted(tmp_path: Path) -> None:

@@ -1,16 +1,19 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qtopt_policy.camera import CameraModel
+from qtopt_policy.drivers import DriverConfig
 from qtopt_policy.episode_events import Ask, Chosen, Ended, Frame, Paused, Refused
 from qtopt_policy.geometry import Pose, pointing_down
 from qtopt_policy.grasp_action import CLOSE, MOVE, OPEN, TERMINATE, GraspAction
 from qtopt_policy.image_codec import decode
 from qtopt_policy.mdp import MdpConfig
 from qtopt_policy.observation import Observation
-from support.fake_cell import FLOOR, LIMITS, MDP, START, FakeCell, PlannedPolicy, make_cell
+from support.fake_cell import FLOOR, LIMITS, MDP, START, FakeCell, PlannedPolicy, make_cell, make_robot
 from support.policy_samples import make_camera
 
 
@@ -18,8 +21,9 @@ def move(x: float = 0.0, y: float = 0.0, z: float = 0.0, yaw: float = 0.0, choic
     return GraspAction(np.array([x, y, z]), yaw, choice)
 
 
-def cell_with(*actions: GraspAction, mdp: MdpConfig = MDP) -> FakeCell:
-    return make_cell(PlannedPolicy(list(actions)), mdp)
+def cell_with(*actions: GraspAction, mdp: MdpConfig = MDP, **driver: float) -> FakeCell:
+    robot = replace(make_robot(), driver=DriverConfig(**driver))  # type: ignore[arg-type]
+    return make_cell(PlannedPolicy(list(actions)), mdp, robot)
 
 
 def seen_by(cell: FakeCell) -> list[Observation]:
@@ -142,6 +146,14 @@ def test_fingers_close_when_the_move_has_ended_and_stay_closed() -> None:
     assert cell.records[0].end_cause == "gripper_settled"
     assert [record.gripper_closed for record in cell.records] == [False, True, True]
     assert cell.records[1].aperture == pytest.approx(0.0)
+
+
+def test_a_step_waits_for_slow_fingers_as_long_as_the_robot_file_says() -> None:
+    cell = cell_with(move(choice=CLOSE), gripper_reaction_time=0.7)
+    cell.aperture = 0.0  # closed already: they will not move
+    cell.run_episode()
+    assert cell.records[0].end_cause == "gripper_settled"
+    assert cell.records[0].duration == pytest.approx(0.7, abs=0.05)
 
 
 def test_open_opens() -> None:

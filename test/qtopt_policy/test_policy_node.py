@@ -29,6 +29,7 @@ from qtopt_policy.mdp import MdpConfig
 from qtopt_policy.networks.registry import make_network
 from qtopt_policy.observation import Observation
 from qtopt_policy.policies.base import Decision, Policy
+from qtopt_policy.policies.registry import make_policy
 from qtopt_policy.policy_node import PolicyNode
 from qtopt_policy.preprocess import preprocess
 from support.fake_cell import PlannedPolicy
@@ -83,11 +84,13 @@ class Recorder(Node):  # type: ignore[misc]
 class Bench:
     """policy_node, a fake robot and a recorder."""
 
-    def __init__(self, graph: Graph, policy: Policy | None) -> None:
+    def __init__(
+        self, graph: Graph, policy: Policy | None, make: Callable[..., Policy] = make_policy
+    ) -> None:
         self.graph = graph
         self.robot = graph.add(FakeRobot())
         self.recorder = graph.add(Recorder())
-        self.node = graph.start(PolicyNode(lambda *a, **k: policy) if policy else PolicyNode())
+        self.node = graph.start(PolicyNode(lambda *a, **k: policy) if policy else PolicyNode(make))
         clients = self.recorder.create_client
         self._parameters = clients(SetParametersAtomically, "policy_node/set_parameters_atomically")
         self._run, self._cancel = (
@@ -468,6 +471,45 @@ def test_weights_that_do_not_fit_never_move_the_arm(
     assert cell.wait_end()["reason"] == "error"
     assert text in cell.recorder.details[-1]
     assert cell.recorder.targets == []
+
+
+@pytest.mark.parametrize(
+    ("mount", "steps", "text"),
+    [
+        ("base", 9, "trained for camera mount base, but this robot uses tool"),
+        ("tool", 0, "untrained weights do not drive"),
+        (None, 0, "there is no such checkpoint"),
+    ],
+)
+@pytest.mark.parametrize("policy", ["cem", "scripted"])
+def test_weights_given_at_the_start_must_fit_before_anything_moves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, policy: str, mount: Mount | None, steps: int, text: str
+) -> None:
+    path = tmp_path / "nope.safetensors" if mount is None else checkpoint(tmp_path, mount, steps)
+    told: list[str] = []
+    with ros_graph(tmp_path, [f"policy_node:checkpoint:={path}", f"policy_node:policy.name:={policy}"]) as graph:
+        node = graph.add(PolicyNode())
+        monkeypatch.setattr(type(node.get_logger()), "fatal", lambda _, message: told.append(message))
+        assert not node.start()
+    assert len(told) == 1
+    assert str(path) in told[0]
+    assert text in told[0]
+
+
+def test_weights_given_at_the_start_are_read_once(tmp_path: Path) -> None:
+    made: list[str] = []
+
+    def make(name: str, *_: object, **__: object) -> Policy:
+        made.append(name)
+        return PlannedPolicy(MOVES)
+
+    path = checkpoint(tmp_path, "tool", 9)
+    with ros_graph(tmp_path, [f"policy_node:checkpoint:={path}"]) as graph:
+        cell = Bench(graph, None, make)
+        assert made == ["cem"]
+        cell.start(policy__name="cem", policy__epsilon=0.0)
+        cell.wait_end()
+    assert made == ["cem"]
 
 
 def test_parameters_set_the_search(bench: Open, tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ from support.episodes import make_camera, make_info, make_steps
 from support.graph import Graph
 
 APERTURE_OF_OBJECT = 0.03  # [m]
+GRIP_FORCE = 7.0  # [N]
 
 
 class Peer(Node):  # type: ignore[misc]
@@ -105,7 +106,9 @@ class FakeGuard(Peer):
     def _publish(self) -> None:
         stamp = self.get_clock().now().to_msg()
         opening = (APERTURE_OF_OBJECT if self.holding else 0.0) if self.closed else 0.08
-        joints = JointState(name=["joint1", "finger_joint1"], position=[0.1, opening / 2.0])
+        joints = JointState(
+            name=["joint1", "finger_joint1"], position=[0.1, opening / 2.0], effort=[0.0, -GRIP_FORCE]
+        )
         joints.header.stamp = stamp
         self._joints.publish(joints)
         self._tool.publish(pose_message(self.pose, "base_link", stamp))

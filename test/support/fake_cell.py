@@ -177,6 +177,6 @@ class FakeCell:
                 self.runner.add_image(frame)
 
 
-def make_cell(policy: Policy, mdp: MdpConfig = MDP) -> FakeCell:
-    robot = make_robot()
+def make_cell(policy: Policy, mdp: MdpConfig = MDP, robot: RobotConfig | None = None) -> FakeCell:
+    robot = robot or make_robot()
     return FakeCell(EpisodeRunner(mdp, robot, View(mdp.image_size, None, FLOOR)), policy)

@@ -40,7 +40,8 @@ class Executor:
     def run(self, target: Pose, choice: int) -> EndCause:
         """Move to `target` and close or open the fingers as `choice` says; return why the step ended."""
         world = self._world
-        monitor = StepMonitor(self._mdp, target, choice, world.time)
+        reaction_time = world.robot.driver.gripper_reaction_time
+        monitor = StepMonitor(self._mdp, target, choice, world.time, reaction_time)
         self._servo.set_target(target)
         cause: EndCause | None = None
         while cause is None:

@@ -12,7 +12,8 @@ from qtopt_policy.policies.scripted_policy import EXACT, ScriptedPolicy
 from qtopt_policy.robot import RobotConfig
 from qtopt_policy.search_config import DRIVING, CemConfig
 
-POLICIES = ("cem", "random", "scripted", "scripted_exact")
+LEARNED = "cem"  # the one that needs weights
+POLICIES = (LEARNED, "random", "scripted", "scripted_exact")
 
 
 def make_policy(
@@ -53,7 +54,7 @@ def make_policy(
         policy = ScriptedPolicy(mdp, robot)
     elif name == "scripted_exact":
         policy = ScriptedPolicy(mdp, robot, EXACT, name)
-    elif name == "cem":
+    elif name == LEARNED:
         policy = _cem(mdp, robot, checkpoint, mount, allow_outside_envelope, allow_untrained, search)
     else:
         raise UnknownNameError("policy", name, POLICIES)

@@ -1,6 +1,7 @@
 """GraspEnv: Gymnasium's contract, determinism, the definition of steps, ends and rewards."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import gymnasium
@@ -115,6 +116,20 @@ def test_close_moves_first_and_waits_for_the_fingers(env: GraspEnv) -> None:
     observation, *_ = env.step(action(open=1.0))
     assert observation["gripper_closed"][0] == 0.0
     assert observation["aperture"][0] == pytest.approx(0.08, abs=0.002)
+
+
+def test_fingers_that_do_not_move_are_waited_for_as_the_robot_file_says(env: GraspEnv) -> None:
+    driver = replace(env.robot.driver, gripper_reaction_time=0.5)
+    other = GraspEnv(robot=replace(env.robot, driver=driver), rendered=False)
+    times = []
+    for each in (env, other):
+        each.reset(seed=0)
+        each.step(action(close=1.0))
+        start = each.world.time
+        each.step(action(close=1.0))
+        times.append(each.world.time - start)
+    other.close()
+    assert times[1] - times[0] == pytest.approx(0.4, abs=0.011)
 
 
 def test_terminate_ends_lifts_and_judges_without_moving_first(env: GraspEnv) -> None:
