@@ -43,6 +43,24 @@ HEAD = """# Topics, launch arguments and parameters
 Written by `tools/make_reference.py` out of the code; a test keeps it current. Names are relative: a namespace
 goes in front of them. Parameters that rclpy itself declares are left out.
 """
+PARAMETER_FILE = """
+## Parameter file
+
+`params:=mine.yaml` (`--params` of `qtopt collect`) gives the nodes below what is no launch argument:
+
+```yaml
+guard_node:
+  ros__parameters: {overspeed: 1.3, effort_time: 0.1}
+moveit_node:
+  ros__parameters: {planner: ik}
+collector_node:
+  ros__parameters: {deadline: 120.0, prefix: monday, record_debug_image: false}
+```
+
+The file wins over what the launch files themselves set (`watched`, `heartbeat_timeout`), its later entries
+over earlier ones. A launch argument in it is refused, and so is a node that no system has; nodes that only
+another system has are left out. A name alone is that node under any namespace, `/left/guard_node` the one
+under this, `/**` every node. ROS ignores a parameter that its node does not declare, and tells 1 from 1.0."""
 # Sections of a Google style docstring that describe names.
 SECTIONS = ("Parameters (ROS)", "Attributes", "Args")
 ENTRY = re.compile(r"([a-z_.]+(?:, [a-z_.]+)*): (.+)")
@@ -51,7 +69,8 @@ CONSTANT = re.compile(r'^[A-Z_]+ = "([^"]+)"\s+# (.+)$')
 
 def main(arguments: list[str]) -> int:
     """Write the reference, or compare it; return the exit status."""
-    text = "\n".join([HEAD, *topic_section(), *launch_section(), *node_sections()]) + "\n"
+    sections = (topic_section(), launch_section(), [PARAMETER_FILE], node_sections())
+    text = "\n".join([HEAD, *(line for section in sections for line in section)]) + "\n"
     if arguments == ["--check"]:
         if not TARGET.is_file() or TARGET.read_text() != text:
             sys.stderr.write("docs/reference.md is not current: run tools/make_reference.py\n")

@@ -152,7 +152,7 @@ class SystemOptions:
     params: Path | None = field(
         default=None,
         metadata=_about(
-            "ROS parameter file for the nodes, for all that is no launch argument: docs/architecture.md"
+            "ROS parameter file for the nodes: what is no launch argument, as docs/reference.md says"
         ),
     )
     security: bool = field(

@@ -179,7 +179,7 @@ class Cell:
             self.gripper_closed, self.stalled, self._told_effort = close, None, None
 
     def hear_joint_effort(self, effort: float) -> None:
-        """Take the effort of the gripper's joint [N]; zero and NaN are what drivers send that measure none."""
+        """Take the effort of the gripper's joint [N]; zero and NaN come from drivers that measure none."""
         self._joint_effort = abs(effort) if math.isfinite(effort) and effort != 0.0 else None
 
     def hear_result(self, values: Mapping[str, str]) -> None:

@@ -79,7 +79,7 @@ class CollectConfig:
     """Seed of the first scene; each further episode adds one. (default: after those of the bags there)"""
     real_time_factor: float = 4.0
     """Simulated seconds per second on the wall, at most."""
-    camera: Literal["wrist", "shoulder"] = "wrist"
+    camera: str = "wrist"
     """Camera that the policy looks through."""
     robot: Path = Path("config/robots/sim.yaml")
     """Description of the robot."""
@@ -300,7 +300,7 @@ class SecurityConfig:
     """Robot file, whose topics the policy names."""
     arm: Literal["auto", "embedded", "moveit", "moveit_servo"] = "auto"
     """Executor of arm motion."""
-    camera: Literal["wrist", "shoulder"] = "wrist"
+    camera: str = "wrist"
     """The camera that the policy looks through."""
     dead_man: Literal["none", "joy", "keyboard"] = "none"
     """The dead-man switch that the guard listens to."""

@@ -76,7 +76,7 @@ class DriverConfig:
             RobotConfig.arm_joints, in the unit of the driver's joint states (Nm, or A where it sends motor
             currents); 0 for a joint that is not watched. Empty watches none.
         min_grip_effort: least effort of closed fingers that hold something, in the unit of the gripper's
-            joint states or of its action's result; 0 judges without it (many drivers fill it with zeros).
+            joint states or of its action's result; 0 judges without it (many drivers measure none).
         cameras: by name, as in RobotConfig.cameras; one that is missing publishes on the standard topics.
     """
 

@@ -2,6 +2,7 @@
 
 A step moves first. When the tool has arrived (within the tolerances and slow) or `step_timeout` has passed,
 a close or open is commanded, and the step waits until the fingers rest or `gripper_timeout` has passed.
+Fingers that have not moved yet count as resting only after the robot's `gripper_reaction_time`.
 """
 
 from dataclasses import dataclass

@@ -36,7 +36,9 @@ def test_the_simulated_cell_has_nothing_to_mend(
             assert time.monotonic() < end, seen
         assert seen.strokes_skipped == "not yet"
         assert seen.simulated
-        options = DoctorOptions(seconds=1.0, gripper="yes", picture=picture, one_machine=True, namespace=namespace)
+        options = DoctorOptions(
+            seconds=1.0, gripper="yes", picture=picture, one_machine=True, namespace=namespace
+        )
         status = run(SIM, options)
     text = capsys.readouterr().out
     assert status == 0, text

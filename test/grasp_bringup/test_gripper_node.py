@@ -80,6 +80,7 @@ TRAJECTORY = {
     "gripper_topic": "hand/joint_trajectory",
     "driver": {"gripper_message": "JointTrajectory", "stroke_time": 0.3},
 }
+SLOW = {**TRAJECTORY, "driver": {"gripper_message": "JointTrajectory", "gripper_reaction_time": 0.6}}
 ACTION = {"gripper_topic": "hand/gripper_cmd", "gripper_command": "gripper_command"}
 
 
@@ -97,6 +98,16 @@ def test_a_trajectory_goes_out_once_per_edge_and_its_end_is_published(graph: Gra
     assert set(fingers.results[0]) == set(topics.GRIPPER_RESULT_KEYS)
     assert (fingers.results[0]["command"], fingers.results[0]["outcome"]) == ("close", "reached")
     assert fingers.results[0]["stalled"] == "null"
+
+
+@pytest.mark.parametrize("graph", [SLOW], indirect=True, ids=["slow"])
+def test_fingers_that_do_not_move_are_waited_for_as_the_robot_file_says(graph: Graph) -> None:
+    fingers = graph.add(Fingers())
+    graph.start(GripperNode())
+    fingers.close = False  # as they are already
+    graph.spin_until(lambda: bool(fingers.results), "result")
+    assert fingers.results[0]["outcome"] == "reached"
+    assert 0.55 < float(fingers.results[0]["duration"]) < 2.0
 
 
 @pytest.mark.parametrize("graph", [ACTION], indirect=True, ids=["action"])
@@ -146,9 +157,7 @@ def test_an_action_without_a_result_is_cancelled_and_sent_again(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("graph", [ACTION], indirect=True, ids=["action"])
-def test_a_missing_server_is_reported_until_it_is_there(
-    graph: Graph, server: DoubleServer
-) -> None:
+def test_a_missing_server_is_reported_until_it_is_there(graph: Graph, server: DoubleServer) -> None:
     server.ready = False
     fingers = graph.add(Fingers())
     seen: list[str] = []

@@ -9,7 +9,7 @@ import pytest
 
 from grasp_bringup.run import NodeDiedError
 from grasp_bringup.sim.scene import load_scene_config
-from grasp_bringup.system import SystemOptions
+from grasp_bringup.system import SystemOptions, next_seed
 from qtopt_learner import cli, collect, demo, graph_run
 from qtopt_learner.cli_config import CollectConfig, DemoConfig
 from qtopt_learner.shipped import shipped_policy
@@ -91,7 +91,7 @@ def test_seeds_begin_after_those_kept_for_evaluation(graph: FakeGraph) -> None:
 def test_seeds_go_on_where_the_folder_ends(tmp_path: Path) -> None:
     for number in (1, 2):
         write_sample(tmp_path, f"episode_{number:06d}")
-    assert collect.next_seed(tmp_path) == load_scene_config().evaluation_seeds + 2
+    assert next_seed(tmp_path) == load_scene_config().evaluation_seeds + 2
 
 
 def test_ctrl_c_prints_what_was_collected(graph: FakeGraph, capsys: pytest.CaptureFixture[str]) -> None:

@@ -86,9 +86,11 @@ def test_bags_that_are_there_count(tmp_path: Path, asked: list[SystemOptions]) -
 
 def test_the_learned_policy_explores_on_scenes_of_its_own(tmp_path: Path, asked: list[SystemOptions]) -> None:
     source = GraphSource(config_in(tmp_path), Console())
-    source.collect(wanted(tmp_path / "own", 1, weights=tmp_path / "w.safetensors"))
+    weights = tmp_path / "w.safetensors"
+    weights.touch()
+    source.collect(wanted(tmp_path / "own", 1, weights=weights))
     assert (asked[0].policy, asked[0].epsilon, asked[0].noise, asked[0].explore) == ("cem", 0.3, 0.2, 0.5)
-    assert asked[0].checkpoint == tmp_path / "w.safetensors"
+    assert asked[0].checkpoint == weights
     assert asked[0].seed == load_scene_config().evaluation_seeds + ROUND_SEEDS + ONLINE_SEEDS
 
 

@@ -487,7 +487,8 @@ def test_weights_given_at_the_start_must_fit_before_anything_moves(
 ) -> None:
     path = tmp_path / "nope.safetensors" if mount is None else checkpoint(tmp_path, mount, steps)
     told: list[str] = []
-    with ros_graph(tmp_path, [f"policy_node:checkpoint:={path}", f"policy_node:policy.name:={policy}"]) as graph:
+    rules = [f"policy_node:checkpoint:={path}", f"policy_node:policy.name:={policy}"]
+    with ros_graph(tmp_path, rules) as graph:
         node = graph.add(PolicyNode())
         monkeypatch.setattr(type(node.get_logger()), "fatal", lambda _, message: told.append(message))
         assert not node.start()

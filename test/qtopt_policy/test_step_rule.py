@@ -68,8 +68,9 @@ def test_fingers_that_never_rest_end_by_their_timeout() -> None:
 @pytest.mark.parametrize("choice", [CLOSE, OPEN])
 def test_fingers_that_begin_to_move_late_are_waited_for(choice: int) -> None:
     monitor = started(choice, reaction_time=0.5)
-    way = 0.002 if choice == OPEN else -0.002
-    causes = [monitor.update(sample(0.01 * i, aperture=0.04 + way * min(max(i - 40, 0), 15))) for i in range(90)]
+    step = 0.002 if choice == OPEN else -0.002
+    apertures = [0.04 + step * min(max(i - 40, 0), 15) for i in range(90)]
+    causes = [monitor.update(sample(0.01 * i, aperture=aperture)) for i, aperture in enumerate(apertures)]
     ended = causes.index("gripper_settled")
     assert 0.01 * ended == pytest.approx(0.65, abs=0.011)  # they move from 0.4 to 0.55 s
 
