@@ -51,7 +51,7 @@ class CycleConfig:
     scripted: int = 4000
     more: int = 1000
     train: TrainConfig = field(default_factory=offline_training)
-    more_steps: int = 3000
+    more_steps: int = 2000
     scenes: int = 204
     split: Literal["train", "test"] = "train"
     through: Through = "env"
