@@ -45,7 +45,7 @@ def status_of(code: int, text: str) -> Status:
 
 
 class ServoMode:
-    """When to ask for POSE mode and for a pause.
+    """When to ask for POSE mode.
 
     Attributes:
         poses: whether Servo has said that it takes poses.
@@ -56,7 +56,6 @@ class ServoMode:
     def __init__(self) -> None:
         self.poses = False
         self._asked: float | None = None
-        self._paused = False
 
     def must_ask(self, ready: bool, steady: float) -> bool:
         """Return whether to ask for POSE mode now: until it is granted, and again after a restart.
@@ -78,16 +77,51 @@ class ServoMode:
         """Note the answer to a request for POSE mode."""
         self.poses = success
 
-    def pause(self, stopped: bool) -> bool | None:
-        """Return whether to pause (True) or to go on (False), or None where nothing has changed.
+
+class ServoPause:
+    """When to ask for a pause, or to go on: until Servo has agreed to what the guard says.
+
+    Attributes:
+        wanted: whether Servo is to pause.
+    """
+
+    RETRY = 0.5  # [s]
+
+    def __init__(self) -> None:
+        self.wanted = False
+        self._agreed = False  # a Servo that has just started does not pause
+        self._asked: float | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether Servo has agreed."""
+        return self._agreed == self.wanted
+
+    def want(self, stopped: bool) -> None:
+        """Note what the guard says on arm/state."""
+        if stopped != self.wanted:
+            self.wanted, self._asked = stopped, None
+
+    def must_ask(self, ready: bool, steady: float) -> bool:
+        """Return whether to ask for what is wanted now.
 
         Args:
-            stopped: what the guard says on arm/state.
+            ready: Servo's service is there.
+            steady: time [s].
         """
-        if stopped == self._paused:
-            return None
-        self._paused = stopped
-        return stopped
+        if not ready:
+            self._agreed, self._asked = False, None
+            return False
+        waiting = self._asked is not None and steady - self._asked < self.RETRY
+        if self.settled or waiting:
+            return False
+        self._asked = steady
+        return True
+
+    def answered(self, asked: bool, success: bool) -> None:
+        """Note the answer to a request to pause (`asked` True) or to go on."""
+        if success:
+            self._agreed = asked
 
 
 class ServoScene:

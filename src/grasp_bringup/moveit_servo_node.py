@@ -1,6 +1,7 @@
 """Watches over MoveIt Servo: collision scene, POSE mode, pause at a stop, status codes as diagnostics."""
 
 import sys
+from functools import partial
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -9,7 +10,16 @@ from std_srvs.srv import SetBool
 from grasp_bringup.motion_node import MotionNode
 from grasp_bringup.moveit_scene import scene_boxes
 from grasp_bringup.moveit_scene_node import scene_ids, scene_message
-from grasp_bringup.moveit_servo import POSE, SCENE, SCENE_MADE, SERVO, ServoMode, ServoScene, status_of
+from grasp_bringup.moveit_servo import (
+    POSE,
+    SCENE,
+    SCENE_MADE,
+    SERVO,
+    ServoMode,
+    ServoPause,
+    ServoScene,
+    status_of,
+)
 from qtopt_policy import topics
 from qtopt_policy.base_node import ERROR, LATCHED_QOS, OK, RECORD_QOS, WARN, as_dict, spin
 from qtopt_policy.errors import ConfigError, MissingDependencyError
@@ -56,7 +66,8 @@ class MoveItServoNode(MotionNode):
         self._sender = self.create_publisher(PlanningScene, SCENE, RECORD_QOS)
         self.create_subscription(PlanningScene, SCENE_MADE, self._on_scene, RECORD_QOS)
         self._type = self.create_client(ServoCommandType, f"{SERVO}/switch_command_type")
-        self._pause = self.create_client(SetBool, f"{SERVO}/pause_servo")
+        self._pause = ServoPause()
+        self._pausing = self.create_client(SetBool, f"{SERVO}/pause_servo")
         self.create_subscription(ServoStatus, f"{SERVO}/status", self._on_status, RECORD_QOS)
         self.create_subscription(DiagnosticArray, topics.ARM_STATE, self._on_arm_state, LATCHED_QOS)
         self.create_timer(PERIOD, self._check, clock=self.steady_clock)
@@ -74,8 +85,28 @@ class MoveItServoNode(MotionNode):
         if self._mode.must_ask(ready and not missing, steady):
             request = ServoCommandType.Request(command_type=POSE)
             self._type.call_async(request).add_done_callback(self._on_answer)
-        text = "takes poses" if self._mode.poses else "takes no poses yet"
-        self.report("mode", OK if self._mode.poses else WARN, text)
+        self._ask_pause()
+        self._report_mode()
+
+    def _report_mode(self) -> None:
+        if not self._pause.settled:
+            text = "pause" if self._pause.wanted else "go on after a stop"
+            self.report("mode", WARN, f"MoveIt Servo has not agreed to {text}")
+        elif self._pause.wanted:
+            self.report("mode", OK, "paused: the guard has stopped the arm")
+        elif self._mode.poses:
+            self.report("mode", OK, "takes poses")
+        else:
+            self.report("mode", WARN, "takes no poses yet")
+
+    def _ask_pause(self) -> None:
+        if self._pause.must_ask(self._pausing.service_is_ready(), self.steady_now()):
+            wanted = self._pause.wanted
+            future = self._pausing.call_async(SetBool.Request(data=wanted))
+            future.add_done_callback(partial(self._on_pause, wanted))
+
+    def _on_pause(self, asked: bool, future: Any) -> None:
+        self._pause.answered(asked, bool(future.result().success))
 
     def _on_scene(self, message: PlanningScene) -> None:
         self._scene.made(scene_ids(message), self.steady_now())
@@ -86,9 +117,8 @@ class MoveItServoNode(MotionNode):
     def _on_arm_state(self, message: DiagnosticArray) -> None:
         """Pause at a stop; a mere hold is the guard's silence, at which Servo halts by itself."""
         for entry in message.status:
-            pause = self._mode.pause(as_dict(entry).get("stopped") == "1")
-            if pause is not None:
-                self._pause.call_async(SetBool.Request(data=pause))
+            self._pause.want(as_dict(entry).get("stopped") == "1")
+            self._ask_pause()
 
     def _on_status(self, message: ServoStatus) -> None:
         status = status_of(message.code, message.message)

@@ -49,7 +49,11 @@ def decode(encoded: Encoded) -> Image:
         ImageError: the bytes are no image that OpenCV can read.
     """
     data = np.frombuffer(encoded.data, dtype=np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if data.size else None
+    what = f"{encoded.format or 'compressed'} image of {data.size} bytes"
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if data.size else None
+    except cv2.error as error:  # a header that claims more pixels than OpenCV takes
+        raise ImageError(f"{what} cannot be decoded: {error}") from error
     if image is None:
-        raise ImageError(f"{encoded.format or 'compressed'} image of {data.size} bytes cannot be decoded")
+        raise ImageError(f"{what} cannot be decoded")
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)

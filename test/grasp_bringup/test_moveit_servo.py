@@ -12,7 +12,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.parameter import Parameter
 
 from conformance.executors import DOUBLE
-from grasp_bringup.moveit_servo import POSE, SCENE, STATUS, ServoMode, ServoScene, status_of
+from grasp_bringup.moveit_servo import POSE, SCENE, STATUS, ServoMode, ServoPause, ServoScene, status_of
 from qtopt_policy.base_node import ERROR, OK, WARN, status
 from qtopt_policy.errors import ConfigError
 from qtopt_policy.share import resolve
@@ -59,12 +59,40 @@ def test_a_restarted_servo_is_asked_again() -> None:
     assert mode.must_ask(True, 2.1)
 
 
-def test_a_stop_pauses_once_and_a_resume_goes_on() -> None:
-    mode = ServoMode()
-    assert mode.pause(False) is None
-    assert mode.pause(True) is True
-    assert mode.pause(True) is None
-    assert mode.pause(False) is False
+def test_a_pause_is_asked_for_until_servo_agrees() -> None:
+    pause = ServoPause()
+    assert not pause.must_ask(True, 0.0)
+    pause.want(True)
+    assert pause.must_ask(True, 0.1)
+    assert not pause.must_ask(True, 0.2)
+    pause.answered(True, False)
+    assert not pause.settled
+    assert pause.must_ask(True, 0.7)
+    pause.answered(True, True)
+    assert pause.settled
+    assert not pause.must_ask(True, 9.0)
+
+
+def test_a_resume_does_not_wait_for_the_answer_to_the_stop() -> None:
+    pause = ServoPause()
+    pause.want(True)
+    assert pause.must_ask(True, 0.0)
+    pause.answered(True, True)
+    pause.want(False)
+    assert pause.must_ask(True, 0.1)
+    assert not pause.settled
+    pause.answered(False, True)
+    assert pause.settled
+
+
+def test_a_servo_that_starts_anew_is_paused_again() -> None:
+    pause = ServoPause()
+    pause.want(True)
+    assert pause.must_ask(True, 0.0)
+    pause.answered(True, True)
+    assert not pause.must_ask(False, 1.0)
+    assert not pause.settled
+    assert pause.must_ask(True, 1.1)
 
 
 def test_the_scene_is_sent_again_and_again_while_somebody_listens() -> None:
@@ -215,6 +243,28 @@ def test_the_node_pauses_servo_at_a_stop_and_lets_it_go_on(node: Any) -> None:
         entry = status("arm", OK, "", {"stopped": stopped, "holding": 1})
         node._on_arm_state(DiagnosticArray(status=[entry]))
     assert [r.data for r in node.clients_made["servo_node/pause_servo"].requests] == [True, False]
+
+
+@pytest.mark.graph
+def test_the_node_asks_until_servo_goes_on_and_says_so(node: Any) -> None:
+    client = node.clients_made["servo_node/pause_servo"]
+
+    def hear(stopped: int) -> str:
+        node._on_arm_state(DiagnosticArray(status=[status("arm", OK, "", {"stopped": stopped})]))
+        node._report_mode()
+        return str(node._statuses["moveit_servo_node: mode"].message)
+
+    assert hear(1) == "paused: the guard has stopped the arm"
+    client.success = False
+    assert hear(0) == "MoveIt Servo has not agreed to go on after a stop"
+    client.success = True
+    node._pause.want(True)  # another change is not held back by the time of the last request
+    assert hear(0) == "takes no poses yet"
+    client.ready = False
+    assert hear(1) == "MoveIt Servo has not agreed to pause"
+    client.ready = True
+    node._check()
+    assert [request.data for request in client.requests] == [True, False, False, True]
 
 
 @pytest.mark.graph

@@ -1,3 +1,6 @@
+import struct
+import zlib
+
 import numpy as np
 import pytest
 
@@ -27,3 +30,11 @@ def test_large_images_are_jpeg_of_the_same_colours() -> None:
 def test_bytes_that_are_no_image_are_refused_with_their_number(data: bytes) -> None:
     with pytest.raises(ImageError, match=str(len(data))):
         decode(Encoded("png", data))
+
+
+def test_a_header_that_claims_a_huge_image_is_refused() -> None:
+    data = bytearray(encode_observation(noise(60)).data)
+    header = b"IHDR" + struct.pack(">II", 40_000, 40_000) + bytes(data[24:29])
+    data[12:33] = header + struct.pack(">I", zlib.crc32(header))
+    with pytest.raises(ImageError, match=rf"png image of {len(data)} bytes cannot be decoded: "):
+        decode(Encoded("png", bytes(data)))
