@@ -98,7 +98,10 @@ def read_views(recording: Recording, board: Board) -> tuple[list[View], dict[str
     views, left_out = [], {}
     for name, tool in recording.poses.items():
         path = recording.folder / name
-        grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
+        try:
+            grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
+        except cv2.error as error:  # a header that claims more pixels than OpenCV takes
+            raise ConfigError(f"{path}: cannot be read as a picture: {error}") from error
         if grey is None:
             raise ConfigError(f"{path}: cannot be read as a picture")
         if grey.shape[::-1] != recording.size:

@@ -89,12 +89,12 @@ class ServoPause:
 
     def __init__(self) -> None:
         self.wanted = False
-        self._agreed = False  # a Servo that has just started does not pause
+        self._agreed: bool | None = None  # Servo's last word; None: unknown, as a request may act unanswered
         self._asked: float | None = None
 
     @property
     def settled(self) -> bool:
-        """Whether Servo has agreed."""
+        """Whether Servo has agreed to what is wanted."""
         return self._agreed == self.wanted
 
     def want(self, stopped: bool) -> None:
@@ -110,17 +110,17 @@ class ServoPause:
             steady: time [s].
         """
         if not ready:
-            self._agreed, self._asked = False, None
+            self._agreed, self._asked = None, None
             return False
         waiting = self._asked is not None and steady - self._asked < self.RETRY
         if self.settled or waiting:
             return False
-        self._asked = steady
+        self._agreed, self._asked = None, steady
         return True
 
     def answered(self, asked: bool, success: bool) -> None:
-        """Note the answer to a request to pause (`asked` True) or to go on."""
-        if success:
+        """Note an answer to a request to pause (`asked` True) or to go on; none to a request since undone."""
+        if success and asked == self.wanted:
             self._agreed = asked
 
 

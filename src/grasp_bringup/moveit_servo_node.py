@@ -90,7 +90,7 @@ class MoveItServoNode(MotionNode):
 
     def _report_mode(self) -> None:
         if not self._pause.settled:
-            text = "pause" if self._pause.wanted else "go on after a stop"
+            text = "pause" if self._pause.wanted else "move"
             self.report("mode", WARN, f"MoveIt Servo has not agreed to {text}")
         elif self._pause.wanted:
             self.report("mode", OK, "paused: the guard has stopped the arm")

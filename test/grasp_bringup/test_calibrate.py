@@ -29,6 +29,7 @@ from qtopt_policy.errors import ConfigError, UnknownNameError
 from qtopt_policy.geometry import Pose, pointing_down
 from qtopt_policy.robot import load_robot
 from qtopt_policy.share import resolve
+from support.lying_pictures import claiming
 
 BOARD = Board()
 WIDTH, HEIGHT = 640, 480
@@ -224,6 +225,14 @@ def test_what_is_wrong_with_a_recording_is_named(name: str, text: object, match:
         cv2.imwrite(str(tmp_path / name), text)  # type: ignore[call-overload]
     with pytest.raises(ConfigError, match=match):
         read_views(read_recording(tmp_path), BOARD)
+
+
+def test_a_picture_that_claims_to_be_huge_is_named(tmp_path: Path) -> None:
+    folder = record(tmp_path, "tool")
+    picture = folder / "04.png"
+    picture.write_bytes(claiming(40_000, picture.read_bytes()))
+    with pytest.raises(ConfigError, match=r"04\.png: cannot be read as a picture: "):
+        read_views(read_recording(folder), BOARD)
 
 
 def test_a_printed_board_is_found_in_its_own_picture(tmp_path: Path) -> None:

@@ -61,7 +61,6 @@ def test_a_restarted_servo_is_asked_again() -> None:
 
 def test_a_pause_is_asked_for_until_servo_agrees() -> None:
     pause = ServoPause()
-    assert not pause.must_ask(True, 0.0)
     pause.want(True)
     assert pause.must_ask(True, 0.1)
     assert not pause.must_ask(True, 0.2)
@@ -83,6 +82,49 @@ def test_a_resume_does_not_wait_for_the_answer_to_the_stop() -> None:
     assert not pause.settled
     pause.answered(False, True)
     assert pause.settled
+
+
+def test_a_servo_that_has_said_nothing_is_asked_to_go_on() -> None:
+    pause = ServoPause()
+    assert not pause.settled
+    assert pause.must_ask(True, 0.0)
+    pause.answered(False, True)
+    assert pause.settled
+
+
+def test_a_servo_whose_word_on_the_stop_was_lost_is_asked_to_go_on() -> None:
+    pause = ServoPause()
+    assert pause.must_ask(True, 0.0)
+    pause.answered(False, True)
+    pause.want(True)
+    assert pause.must_ask(True, 0.1)  # it pauses, but its answer does not come
+    pause.want(False)
+    assert not pause.settled
+    assert pause.must_ask(True, 0.2)
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_a_late_word_is_none_on_a_request_that_has_passed_it(stopped: bool) -> None:
+    pause = ServoPause()
+    for time, wanted in enumerate((stopped, not stopped)):
+        pause.want(wanted)
+        assert pause.must_ask(True, 0.1 * time)
+    pause.answered(stopped, True)  # Servo has yet to do the second request
+    assert not pause.settled
+    pause.want(stopped)
+    assert not pause.settled
+    assert pause.must_ask(True, 0.2)
+
+
+def test_a_servo_that_was_away_at_the_resume_is_asked_to_go_on() -> None:
+    pause = ServoPause()
+    pause.want(True)
+    assert pause.must_ask(True, 0.0)
+    pause.answered(True, True)
+    assert not pause.must_ask(False, 1.0)  # it may be the same Servo, still paused
+    pause.want(False)
+    assert not pause.settled
+    assert pause.must_ask(True, 1.1)
 
 
 def test_a_servo_that_starts_anew_is_paused_again() -> None:
@@ -119,10 +161,11 @@ def test_the_scene_goes_where_servo_listens() -> None:
 
 
 class Client:
-    """A service's client that keeps what it was asked and answers at once."""
+    """A service's client that keeps what it was asked and answers at once, or never."""
 
     def __init__(self) -> None:
         self.ready, self.requests, self.success = True, [], True  # type: tuple[bool, list[Any], bool]
+        self.answers = True
 
     def service_is_ready(self) -> bool:
         return self.ready
@@ -130,7 +173,7 @@ class Client:
     def call_async(self, request: Any) -> Any:
         self.requests.append(request)
         answer = SimpleNamespace(result=lambda: SimpleNamespace(success=self.success))
-        return SimpleNamespace(add_done_callback=lambda done: done(answer))
+        return SimpleNamespace(add_done_callback=lambda done: done(answer) if self.answers else None)
 
 
 class Scenes:
@@ -242,11 +285,40 @@ def test_the_node_pauses_servo_at_a_stop_and_lets_it_go_on(node: Any) -> None:
     for stopped in (0, 1, 1, 0):
         entry = status("arm", OK, "", {"stopped": stopped, "holding": 1})
         node._on_arm_state(DiagnosticArray(status=[entry]))
-    assert [r.data for r in node.clients_made["servo_node/pause_servo"].requests] == [True, False]
+    assert [r.data for r in node.clients_made["servo_node/pause_servo"].requests] == [False, True, False]
 
 
 @pytest.mark.graph
-def test_the_node_asks_until_servo_goes_on_and_says_so(node: Any) -> None:
+def test_the_node_asks_until_servo_goes_on_and_says_so(node: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service is absent at first, loses a word, refuses once, and then agrees."""
+    times = iter(range(99))
+    monkeypatch.setattr(node, "steady_now", lambda: 0.3 * next(times))
+    client = node.clients_made["servo_node/pause_servo"]
+
+    def seen() -> str:
+        node._check()
+        return str(node._statuses["moveit_servo_node: mode"].message)
+
+    client.ready = False
+    assert seen() == "MoveIt Servo has not agreed to move"
+    node.on_scene_made(node.scenes.messages[0])
+    assert not client.requests
+    client.ready, client.answers = True, False
+    node._on_arm_state(DiagnosticArray(status=[status("arm", OK, "", {"stopped": 1})]))
+    assert seen() == "MoveIt Servo has not agreed to pause"
+    client.answers, client.success = True, False
+    node._on_arm_state(DiagnosticArray(status=[status("arm", OK, "", {"stopped": 0})]))
+    assert seen() == "MoveIt Servo has not agreed to move"
+    client.success = True
+    assert seen() == "takes poses"
+    asked = [request.data for request in client.requests]
+    assert (asked[0], asked[-1]) == (True, False)
+    assert seen() == "takes poses"
+    assert len(client.requests) == len(asked)
+
+
+@pytest.mark.graph
+def test_a_change_is_asked_for_at_once(node: Any) -> None:
     client = node.clients_made["servo_node/pause_servo"]
 
     def hear(stopped: int) -> str:
@@ -256,7 +328,7 @@ def test_the_node_asks_until_servo_goes_on_and_says_so(node: Any) -> None:
 
     assert hear(1) == "paused: the guard has stopped the arm"
     client.success = False
-    assert hear(0) == "MoveIt Servo has not agreed to go on after a stop"
+    assert hear(0) == "MoveIt Servo has not agreed to move"
     client.success = True
     node._pause.want(True)  # another change is not held back by the time of the last request
     assert hear(0) == "takes no poses yet"

@@ -16,6 +16,7 @@ from qtopt_policy.geometry import Pose
 from qtopt_policy.image_codec import encode
 from qtopt_policy.robot import CameraConfig
 from support.graph import ros_graph
+from support.lying_pictures import claiming
 
 RGB: NDArray[np.uint8] = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
 
@@ -102,6 +103,10 @@ def test_a_compressed_image_comes_out_as_rgb() -> None:
         (CompressedImage(format="jpeg", data=b""), "format 'jpeg': 0 bytes"),
         (CompressedImage(format="jpeg", data=b"no image"), "jpeg image of 8 bytes cannot be decoded"),
         (compressed("png", "16UC1; compressedDepth"), "depth, expected colour"),
+        (
+            CompressedImage(format="jpeg", data=claiming(40_000, encode(RGB, "jpeg").data)),
+            "jpeg image of [0-9]+ bytes cannot be decoded: ",
+        ),
     ],
 )
 def test_a_broken_compressed_image_is_refused(broken: CompressedImage, text: str) -> None:

@@ -1,11 +1,9 @@
-import struct
-import zlib
-
 import numpy as np
 import pytest
 
 from qtopt_policy.errors import ImageError
-from qtopt_policy.image_codec import Encoded, decode, encode_observation
+from qtopt_policy.image_codec import Encoded, decode, encode, encode_observation
+from support.lying_pictures import claiming
 
 
 def noise(size: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
@@ -32,9 +30,8 @@ def test_bytes_that_are_no_image_are_refused_with_their_number(data: bytes) -> N
         decode(Encoded("png", data))
 
 
-def test_a_header_that_claims_a_huge_image_is_refused() -> None:
-    data = bytearray(encode_observation(noise(60)).data)
-    header = b"IHDR" + struct.pack(">II", 40_000, 40_000) + bytes(data[24:29])
-    data[12:33] = header + struct.pack(">I", zlib.crc32(header))
-    with pytest.raises(ImageError, match=rf"png image of {len(data)} bytes cannot be decoded: "):
-        decode(Encoded("png", bytes(data)))
+@pytest.mark.parametrize("kind", ["png", "jpeg"])
+def test_a_header_that_claims_a_huge_image_is_refused(kind: str) -> None:
+    data = claiming(40_000, encode(noise(60), kind).data)
+    with pytest.raises(ImageError, match=rf"{kind} image of {len(data)} bytes cannot be decoded: "):
+        decode(Encoded(kind, data))
