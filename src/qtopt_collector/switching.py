@@ -13,10 +13,11 @@ from dataclasses import dataclass
 
 from qtopt_policy.errors import ConfigError
 from qtopt_policy.policies.exploration import Exploration, base_policy
+from qtopt_policy.policies.registry import LEARNED as LEARNED
 from qtopt_policy.statistics import wilson_interval
 
 AUTO, TURNS = "auto", "turns"
-SCRIPTED, LEARNED = "scripted", "cem"
+SCRIPTED = "scripted"
 WEIGHTED = (LEARNED, AUTO, TURNS)  # what needs weights
 WINDOW = 100
 EVERY = 5
