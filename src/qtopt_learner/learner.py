@@ -77,12 +77,12 @@ class Learner:
         begun = self._find_begun()
         offline, self._offline = self._replay("offline")
         online, self._online = self._replay("online")
-        self._write_config()
         if not (config.train.deterministic and begun):  # which learns from what it began with
             self._read_offline(offline)
         self._episodes = config.out / "episodes"
         self._episodes.mkdir(exist_ok=True)
         self._take_own(at_start=True)
+        self._write_config()
         self._outcomes: list[EpisodeInfo] = []
         discount = self._task.mdp.discount
         experience = Experience(offline, online)

@@ -28,7 +28,7 @@ from qtopt_learner.train import train
 from qtopt_learner.train_config import TrainConfig
 from qtopt_learner.trainer import Trainer
 from qtopt_policy.checkpoint import load_checkpoint
-from qtopt_policy.errors import CheckpointError, ConfigError
+from qtopt_policy.errors import BagError, CheckpointError, ConfigError
 from support.episodes import make_signals
 from support.recordings import make_store, recording
 
@@ -97,6 +97,9 @@ def test_another_configuration_in_the_same_folder_is_refused(tmp_path: Path, dat
     assert {"run.json", "replay/offline/index.json"} <= before.keys()
     with pytest.raises(CheckpointError, match="'seed' was 0, this run has 1"):
         train(replace(config, train=replace(free, seed=1)), quiet())
+    assert contents(config.out) == before
+    with pytest.raises(BagError, match="mistyped"):
+        train(replace(config, data=(tmp_path / "mistyped",)), quiet())
     assert contents(config.out) == before
 
 
