@@ -44,52 +44,21 @@ def status_of(code: int, text: str) -> Status:
     return Status(name, level, code, text)
 
 
-class ServoMode:
-    """When to ask for POSE mode.
+class ServoRequest:
+    """When to ask Servo for something: until it has agreed, and again after a restart.
+
+    Args:
+        wanted: what to ask for at first: POSE of its mode, False (no pause) of its pause.
 
     Attributes:
-        poses: whether Servo has said that it takes poses.
+        wanted: what to ask for now.
     """
 
     RETRY = 0.5  # [s]
 
-    def __init__(self) -> None:
-        self.poses = False
-        self._asked: float | None = None
-
-    def must_ask(self, ready: bool, steady: float) -> bool:
-        """Return whether to ask for POSE mode now: until it is granted, and again after a restart.
-
-        Args:
-            ready: Servo's service is there, and Servo has the collision scene.
-            steady: time [s].
-        """
-        if not ready:
-            self.poses, self._asked = False, None
-            return False
-        waiting = self._asked is not None and steady - self._asked < self.RETRY
-        if self.poses or waiting:
-            return False
-        self._asked = steady
-        return True
-
-    def answered(self, success: bool) -> None:
-        """Note the answer to a request for POSE mode."""
-        self.poses = success
-
-
-class ServoPause:
-    """When to ask for a pause, or to go on: until Servo has agreed to what the guard says.
-
-    Attributes:
-        wanted: whether Servo is to pause.
-    """
-
-    RETRY = 0.5  # [s]
-
-    def __init__(self) -> None:
-        self.wanted = False
-        self._agreed: bool | None = None  # Servo's last word; None: unknown, as a request may act unanswered
+    def __init__(self, wanted: int) -> None:
+        self.wanted = wanted
+        self._agreed: int | None = None  # Servo's last word; None: unknown, as a request may act unanswered
         self._asked: float | None = None
 
     @property
@@ -97,16 +66,16 @@ class ServoPause:
         """Whether Servo has agreed to what is wanted."""
         return self._agreed == self.wanted
 
-    def want(self, stopped: bool) -> None:
-        """Note what the guard says on arm/state."""
-        if stopped != self.wanted:
-            self.wanted, self._asked = stopped, None
+    def want(self, wanted: int) -> None:
+        """Note what is wanted from now on."""
+        if wanted != self.wanted:
+            self.wanted, self._asked = wanted, None
 
     def must_ask(self, ready: bool, steady: float) -> bool:
         """Return whether to ask for what is wanted now.
 
         Args:
-            ready: Servo's service is there.
+            ready: Servo's service is there, and Servo has what it needs for it.
             steady: time [s].
         """
         if not ready:
@@ -118,8 +87,8 @@ class ServoPause:
         self._agreed, self._asked = None, steady
         return True
 
-    def answered(self, asked: bool, success: bool) -> None:
-        """Note an answer to a request to pause (`asked` True) or to go on; none to a request since undone."""
+    def answered(self, asked: int, success: bool) -> None:
+        """Note the answer to a request for `asked`; none to a request since undone."""
         if success and asked == self.wanted:
             self._agreed = asked
 

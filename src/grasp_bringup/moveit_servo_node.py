@@ -15,8 +15,7 @@ from grasp_bringup.moveit_servo import (
     SCENE,
     SCENE_MADE,
     SERVO,
-    ServoMode,
-    ServoPause,
+    ServoRequest,
     ServoScene,
     status_of,
 )
@@ -38,7 +37,7 @@ LEVELS = {"ok": OK, "warn": WARN, "error": ERROR}
 
 
 class MoveItServoNode(MotionNode):
-    """Connects ServoMode and ServoScene with MoveIt Servo's services and topics.
+    """Connects ServoRequest and ServoScene with MoveIt Servo's services and topics.
 
     Servo is asked for POSE mode, without which it does not move, when it has said that it has the scene.
 
@@ -62,11 +61,11 @@ class MoveItServoNode(MotionNode):
         robot = self.robot()
         boxes = scene_boxes(robot, expand(robot.urdf, robot.xacro_args))
         self._message = scene_message(boxes, robot.base_frame)
-        self._mode, self._scene = ServoMode(), ServoScene(box.name for box in boxes)
+        self._mode, self._scene = ServoRequest(POSE), ServoScene(box.name for box in boxes)
         self._sender = self.create_publisher(PlanningScene, SCENE, RECORD_QOS)
         self.create_subscription(PlanningScene, SCENE_MADE, self._on_scene, RECORD_QOS)
         self._type = self.create_client(ServoCommandType, f"{SERVO}/switch_command_type")
-        self._pause = ServoPause()
+        self._pause = ServoRequest(False)
         self._pausing = self.create_client(SetBool, f"{SERVO}/pause_servo")
         self.create_subscription(ServoStatus, f"{SERVO}/status", self._on_status, RECORD_QOS)
         self.create_subscription(DiagnosticArray, topics.ARM_STATE, self._on_arm_state, LATCHED_QOS)
@@ -94,14 +93,14 @@ class MoveItServoNode(MotionNode):
             self.report("mode", WARN, f"MoveIt Servo has not agreed to {text}")
         elif self._pause.wanted:
             self.report("mode", OK, "paused: the guard has stopped the arm")
-        elif self._mode.poses:
+        elif self._mode.settled:
             self.report("mode", OK, "takes poses")
         else:
             self.report("mode", WARN, "takes no poses yet")
 
     def _ask_pause(self) -> None:
         if self._pause.must_ask(self._pausing.service_is_ready(), self.steady_now()):
-            wanted = self._pause.wanted
+            wanted = bool(self._pause.wanted)
             future = self._pausing.call_async(SetBool.Request(data=wanted))
             future.add_done_callback(partial(self._on_pause, wanted))
 
@@ -112,7 +111,7 @@ class MoveItServoNode(MotionNode):
         self._scene.made(scene_ids(message), self.steady_now())
 
     def _on_answer(self, future: Any) -> None:
-        self._mode.answered(bool(future.result().success))
+        self._mode.answered(POSE, bool(future.result().success))
 
     def _on_arm_state(self, message: DiagnosticArray) -> None:
         """Pause at a stop; a mere hold is the guard's silence, at which Servo halts by itself."""

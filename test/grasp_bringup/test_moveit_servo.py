@@ -12,7 +12,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.parameter import Parameter
 
 from conformance.executors import DOUBLE
-from grasp_bringup.moveit_servo import POSE, SCENE, STATUS, ServoMode, ServoPause, ServoScene, status_of
+from grasp_bringup.moveit_servo import POSE, SCENE, STATUS, ServoRequest, ServoScene, status_of
 from qtopt_policy.base_node import ERROR, OK, WARN, status
 from qtopt_policy.errors import ConfigError
 from qtopt_policy.share import resolve
@@ -41,26 +41,26 @@ def test_an_unknown_code_is_an_error_with_its_number() -> None:
 
 
 def test_pose_mode_is_asked_for_until_it_is_granted() -> None:
-    mode = ServoMode()
+    mode = ServoRequest(POSE)
     assert not mode.must_ask(False, 0.0)
     assert mode.must_ask(True, 1.0)
     assert not mode.must_ask(True, 1.2)
     assert mode.must_ask(True, 1.6)
-    mode.answered(True)
+    mode.answered(POSE, True)
     assert not mode.must_ask(True, 9.0)
 
 
 def test_a_restarted_servo_is_asked_again() -> None:
-    mode = ServoMode()
+    mode = ServoRequest(POSE)
     mode.must_ask(True, 1.0)
-    mode.answered(True)
+    mode.answered(POSE, True)
     assert not mode.must_ask(False, 2.0)
-    assert not mode.poses
+    assert not mode.settled
     assert mode.must_ask(True, 2.1)
 
 
 def test_a_pause_is_asked_for_until_servo_agrees() -> None:
-    pause = ServoPause()
+    pause = ServoRequest(False)
     pause.want(True)
     assert pause.must_ask(True, 0.1)
     assert not pause.must_ask(True, 0.2)
@@ -73,7 +73,7 @@ def test_a_pause_is_asked_for_until_servo_agrees() -> None:
 
 
 def test_a_resume_does_not_wait_for_the_answer_to_the_stop() -> None:
-    pause = ServoPause()
+    pause = ServoRequest(False)
     pause.want(True)
     assert pause.must_ask(True, 0.0)
     pause.answered(True, True)
@@ -85,7 +85,7 @@ def test_a_resume_does_not_wait_for_the_answer_to_the_stop() -> None:
 
 
 def test_a_servo_that_has_said_nothing_is_asked_to_go_on() -> None:
-    pause = ServoPause()
+    pause = ServoRequest(False)
     assert not pause.settled
     assert pause.must_ask(True, 0.0)
     pause.answered(False, True)
@@ -93,7 +93,7 @@ def test_a_servo_that_has_said_nothing_is_asked_to_go_on() -> None:
 
 
 def test_a_servo_whose_word_on_the_stop_was_lost_is_asked_to_go_on() -> None:
-    pause = ServoPause()
+    pause = ServoRequest(False)
     assert pause.must_ask(True, 0.0)
     pause.answered(False, True)
     pause.want(True)
@@ -105,7 +105,7 @@ def test_a_servo_whose_word_on_the_stop_was_lost_is_asked_to_go_on() -> None:
 
 @pytest.mark.parametrize("stopped", [True, False])
 def test_a_late_word_is_none_on_a_request_that_has_passed_it(stopped: bool) -> None:
-    pause = ServoPause()
+    pause = ServoRequest(False)
     for time, wanted in enumerate((stopped, not stopped)):
         pause.want(wanted)
         assert pause.must_ask(True, 0.1 * time)
@@ -117,7 +117,7 @@ def test_a_late_word_is_none_on_a_request_that_has_passed_it(stopped: bool) -> N
 
 
 def test_a_servo_that_was_away_at_the_resume_is_asked_to_go_on() -> None:
-    pause = ServoPause()
+    pause = ServoRequest(False)
     pause.want(True)
     assert pause.must_ask(True, 0.0)
     pause.answered(True, True)
@@ -128,7 +128,7 @@ def test_a_servo_that_was_away_at_the_resume_is_asked_to_go_on() -> None:
 
 
 def test_a_servo_that_starts_anew_is_paused_again() -> None:
-    pause = ServoPause()
+    pause = ServoRequest(False)
     pause.want(True)
     assert pause.must_ask(True, 0.0)
     pause.answered(True, True)
