@@ -24,6 +24,9 @@ from qtopt_policy.geometry import Pose
 from qtopt_policy.robot import RobotConfig
 
 DISCOVERY = 1.0  # [s] of wall time: until then, nobody may count as absent
+LATEST = (
+    10.0  # [s] of wall time: who is not found by then is absent; a busy machine takes longer than an idle one
+)
 STROKES = (False, True, False)  # open, close, open
 PATIENCE = 10.0  # [s] of wall time beyond a stroke's deadline, for a simulation that is slow
 
@@ -110,6 +113,13 @@ class DoctorNode(Node):  # type: ignore[misc]
             strokes_skipped=skipped,
         )
 
+    @property
+    def complete(self) -> bool:
+        """Whether everybody has been found: who tells a robot's state, and who takes its commands."""
+        seen = self.observed(0.0, (), "")
+        told = all(heard.publishers for heard in (seen.image, seen.info, seen.joints))
+        return told and bool(seen.arm_listeners) and not seen.gripper_obstacle
+
     def _heard(self, topic: str) -> Heard:
         name = self.resolve_topic_name(topic)
         ends = self.get_publishers_info_by_topic(name)
@@ -176,7 +186,7 @@ def examine(
     executor.add_node(node)
     try:
         node.prepare_gripper()
-        _spin_for(executor, DISCOVERY)
+        _discover(node, executor)
         _listen(node, executor, seconds)
         node.ask_controllers(lambda: executor.spin_once(timeout_sec=0.02))
         seen = node.observed(seconds, (), "")
@@ -190,6 +200,14 @@ def examine(
         executor.shutdown()
         node.destroy_node()
         rclpy.try_shutdown()
+
+
+def _discover(node: DoctorNode, executor: SingleThreadedExecutor) -> None:
+    """Wait until everybody has been found, from DISCOVERY on, and at most until LATEST."""
+    _spin_for(executor, DISCOVERY)
+    end = time.monotonic() + LATEST - DISCOVERY
+    while not node.complete and time.monotonic() < end:
+        executor.spin_once(timeout_sec=0.02)
 
 
 def _listen(node: DoctorNode, executor: SingleThreadedExecutor, seconds: float) -> None:

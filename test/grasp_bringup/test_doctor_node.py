@@ -2,9 +2,11 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from grasp_bringup import doctor_node
 from grasp_bringup.doctor_node import examine
 from grasp_bringup.robot_doctor import DoctorOptions, run
 from grasp_bringup.run import RunningSystem
@@ -47,3 +49,28 @@ def test_the_simulated_cell_has_nothing_to_mend(
     assert f"sim_node listens on {place}/arm_controller/joint_trajectory" in text
     assert "close: reached" in text
     assert picture.is_file()
+
+
+class Late:
+    """Stands for node and executor: everybody is found after so many turns."""
+
+    def __init__(self, turns: int) -> None:
+        self.turns, self.taken = turns, 0
+
+    @property
+    def complete(self) -> bool:
+        return self.taken >= self.turns
+
+    def spin_once(self, timeout_sec: float) -> None:
+        time.sleep(0.001)
+        self.taken += 1
+
+
+@pytest.mark.parametrize(("turns", "found"), [(100, True), (10**9, False)])
+def test_who_is_found_late_is_waited_for(monkeypatch: pytest.MonkeyPatch, turns: int, found: bool) -> None:
+    monkeypatch.setattr(doctor_node, "DISCOVERY", 0.0)
+    monkeypatch.setattr(doctor_node, "LATEST", 20.0 if found else 0.1)
+    late: Any = Late(turns)
+    doctor_node._discover(late, late)
+    assert late.complete is found
+    assert late.taken >= (turns if found else 1)
